@@ -1,0 +1,198 @@
+//! Who gets the wide code width: ranking keys, and the selection of the highest or lowest of them
+//! without moving or copying any.
+
+use crate::arch::{LANES, Simd};
+use crate::rotate::Tile;
+
+/// log2(1 + t) / t on sqrt(1/2) <= 1 + t <= sqrt(2): a minimax fit, 1e-7 in the logarithm.
+const LOG2: [f32; 8] = [
+    1.442_694_8,
+    -0.721_357_17,
+    0.480_939_45,
+    -0.360_087_2,
+    0.286_707_46,
+    -0.250_069_05,
+    0.236_890_38,
+    -0.145_744_47,
+];
+/// Bits of sqrt(1/2), where the mantissa's interval starts.
+const SQRT_HALF: i32 = 0x3f35_04f3;
+
+/// log2 of positive lanes; some finite value for 0 and subnormals. Correct to about 1e-7.
+#[inline(always)]
+fn log2<S: Simd>(s: S, x: S::F) -> S::F {
+    let bits = s.bits(x);
+    let above = s.add_i(bits, s.splat_i((128 << 23) - SQRT_HALF));
+    let exponent = s.sub_i(s.shr::<23>(above), s.splat_i(128));
+    let mantissa = s.from_bits(s.sub_i(bits, s.shl::<23>(exponent)));
+    let t = s.sub(mantissa, s.splat(1.0));
+    let mut sum = s.splat(LOG2[7]);
+    for &coefficient in LOG2[..7].iter().rev() {
+        sum = s.add(s.mul(sum, t), s.splat(coefficient));
+    }
+    s.add(s.to_float(exponent), s.mul(sum, t))
+}
+
+/// Sums that give the Shannon entropy of magnitudes `a`: of `a`, and of `a log2 a`. Sums of tiles add up to
+/// those of their row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EntropySums {
+    magnitudes: f64,
+    logarithms: f64,
+}
+
+impl EntropySums {
+    #[inline(always)]
+    pub(crate) fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Self {
+        let mut magnitudes = s.splat(0.0);
+        let mut logarithms = s.splat(0.0);
+        for &x in x {
+            let a = s.abs(x);
+            magnitudes = s.add(magnitudes, a);
+            logarithms = s.add(logarithms, s.mul(a, log2(s, a)));
+        }
+        Self {
+            magnitudes: f64::from(s.reduce_add(magnitudes)),
+            logarithms: f64::from(s.reduce_add(logarithms)),
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.magnitudes += other.magnitudes;
+        self.logarithms += other.logarithms;
+    }
+
+    /// The entropy in bits, `-sum p log2 p` with `p = a / sum a`; 0 where every magnitude is 0.
+    #[inline(always)]
+    pub(crate) fn entropy<S: Simd>(self, s: S) -> f32 {
+        if self.magnitudes == 0.0 {
+            return 0.0;
+        }
+        let mut lanes = [0.0; LANES];
+        s.store(log2(s, s.splat(self.magnitudes as f32)), &mut lanes);
+        let entropy = f64::from(lanes[0]) - self.logarithms / self.magnitudes;
+        if entropy > 0.0 { entropy as f32 } else { 0.0 }
+    }
+}
+
+/// A key that orders as the number does; `score` is not negative.
+#[inline(always)]
+pub(crate) fn key(score: f32) -> [u8; 4] {
+    (score + 0.0).to_bits().to_le_bytes()
+}
+
+/// Which end of the order is selected; of equal keys the first come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Highest,
+    Lowest,
+}
+
+/// Calls `select` with the index of each of the `count` highest or lowest keys, in ascending order of
+/// index. A radix search for the last key selected, four bits at a time: nothing is moved.
+#[inline(always)]
+pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, mut select: impl FnMut(usize)) {
+    if count == 0 || count > keys.len() {
+        return;
+    }
+    // Searching the lowest of flipped keys finds the highest.
+    let flip = if end == End::Highest { u32::MAX } else { 0 };
+    let read = |key: &[u8; 4]| u32::from_le_bytes(*key) ^ flip;
+    let mut prefix = 0u32;
+    let mut mask = 0u32;
+    // How many keys at the prefix are still to be selected, those below it being all selected.
+    let mut remaining = count as u32;
+    for shift in (0..32).step_by(4).rev() {
+        let mut histogram = [0u32; 16];
+        for key in keys {
+            let key = read(key);
+            if key & mask == prefix {
+                histogram[(key >> shift & 15) as usize] += 1;
+            }
+        }
+        let mut digit = 0;
+        while digit < 15 && histogram[digit] < remaining {
+            remaining -= histogram[digit];
+            digit += 1;
+        }
+        prefix |= (digit as u32) << shift;
+        mask |= 15 << shift;
+    }
+    for (index, key) in keys.iter().enumerate() {
+        let key = read(key);
+        if key < prefix || (key == prefix && remaining > 0) {
+            remaining -= u32::from(key == prefix);
+            select(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Scalar;
+
+    #[test]
+    fn log2_is_close_everywhere() {
+        let mut worst = 0.0f64;
+        for exponent in -60..3 {
+            for step in 0..2000 {
+                let x = (1.0 + step as f32 / 2000.0) * 2f32.powi(exponent);
+                let got = log2(Scalar, [x; LANES])[0];
+                let exact = f64::from(x).log2();
+                // Relative to the last place of the result.
+                let error = (f64::from(got) - exact).abs() - exact.abs() * 6e-8;
+                worst = worst.max(error);
+            }
+        }
+        assert!(worst < 2e-7, "{worst}");
+    }
+
+    #[test]
+    fn entropy_of_known_distributions() {
+        let flat = EntropySums::of::<_, 4>(Scalar, &[[0.25; LANES]; 4]);
+        assert!((flat.entropy(Scalar) - 6.0).abs() < 1e-6);
+        let mut spike = [[0.0; LANES]; 4];
+        spike[2][3] = -1.75;
+        assert!(EntropySums::of::<_, 4>(Scalar, &spike).entropy(Scalar) < 1e-6);
+        assert_eq!(
+            EntropySums::of::<_, 4>(Scalar, &[[0.0; LANES]; 4]).entropy(Scalar),
+            0.0
+        );
+    }
+
+    #[test]
+    fn selection_is_a_stable_sort_by_other_means() {
+        let mut state = 1u32;
+        for case in 0..400usize {
+            let n = case % 67 + 1;
+            let mut keys = [[0u8; 4]; 67];
+            for key in &mut keys[..n] {
+                state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+                // Few distinct values, so that ties are common.
+                *key = (state >> (if case % 3 == 0 { 0 } else { 29 })).to_le_bytes();
+            }
+            let keys = &keys[..n];
+            for count in 0..=n {
+                for end in [End::Highest, End::Lowest] {
+                    let mut order = [0usize; 67];
+                    for (i, slot) in order.iter_mut().enumerate() {
+                        *slot = i;
+                    }
+                    let order = &mut order[..n];
+                    order.sort_by_key(|&i| {
+                        let key = u32::from_le_bytes(keys[i]);
+                        (if end == End::Highest { !key } else { key }, i)
+                    });
+                    let mut expected = [false; 67];
+                    for &i in &order[..count] {
+                        expected[i] = true;
+                    }
+                    let mut got = [false; 67];
+                    select(keys, count, end, |i| got[i] = true);
+                    assert_eq!(got, expected);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The element types that tensors come in: f32, f16 and bf16.
+
+use bytemuck::Pod;
+use half::{bf16, f16};
+
+use crate::frame::SourceType;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for half::f16 {}
+    impl Sealed for half::bf16 {}
+}
+
+/// An element type: `f32`, [`half::f16`] or [`half::bf16`]. Sealed.
+pub trait Element: Pod + sealed::Sealed {
+    /// Its code in the header.
+    const SOURCE: SourceType;
+    /// The exponent `e` for which every value below `2^e` in magnitude is finite after rounding.
+    #[doc(hidden)]
+    const SAFE_EXPONENT: i32;
+    /// Rounds to nearest, ties to even; overflow gives an infinity, a NaN stays a NaN.
+    fn from_f32(value: f32) -> Self;
+    /// Exact.
+    fn to_f32(self) -> f32;
+    /// Reads the wire's little-endian bytes, of which there must be as many as the element has.
+    #[doc(hidden)]
+    fn from_wire(bytes: &[u8]) -> Self;
+    /// Writes the wire's little-endian bytes.
+    #[doc(hidden)]
+    fn to_wire(self, bytes: &mut [u8]);
+    /// A slice of this type as f32, where this type is f32.
+    #[doc(hidden)]
+    fn as_f32(slice: &[Self]) -> Option<&[f32]> {
+        let _ = slice;
+        None
+    }
+    /// A slice of this type as f32, where this type is f32.
+    #[doc(hidden)]
+    fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]> {
+        let _ = slice;
+        None
+    }
+}
+
+macro_rules! wire_bytes {
+    () => {
+        #[inline(always)]
+        fn from_wire(bytes: &[u8]) -> Self {
+            let mut array = [0; size_of::<Self>()];
+            array.copy_from_slice(bytes);
+            Self::from_le_bytes(array)
+        }
+        #[inline(always)]
+        fn to_wire(self, bytes: &mut [u8]) {
+            bytes.copy_from_slice(&self.to_le_bytes());
+        }
+    };
+}
+
+impl Element for f32 {
+    const SOURCE: SourceType = SourceType::F32;
+    const SAFE_EXPONENT: i32 = 127;
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+    #[inline(always)]
+    fn as_f32(slice: &[Self]) -> Option<&[f32]> {
+        Some(slice)
+    }
+    #[inline(always)]
+    fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]> {
+        Some(slice)
+    }
+    wire_bytes!();
+}
+
+impl Element for f16 {
+    const SOURCE: SourceType = SourceType::F16;
+    const SAFE_EXPONENT: i32 = 15;
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        Self::from_f32(value)
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self.to_f32()
+    }
+    wire_bytes!();
+}
+
+impl Element for bf16 {
+    const SOURCE: SourceType = SourceType::Bf16;
+    const SAFE_EXPONENT: i32 = 127;
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        Self::from_f32(value)
+    }
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self.to_f32()
+    }
+    wire_bytes!();
+}

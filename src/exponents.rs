@@ -1,0 +1,148 @@
+//! Channel exponents: the powers of two that equalise channels before tiling.
+//!
+//! `k_c = round((log2 m_c - typical) / 2)`, with `m_c` the mean magnitude of a channel and `typical` the mean
+//! of the logarithms: the exponent one half leaves loud channels louder, but no longer loud enough to
+//! drown their tile. Measuring from the typical channel before halving keeps most channels on one
+//! exponent instead of splitting them at a rounding boundary. The table is then moved as a whole so that no
+//! finite input overflows when its exponent is taken out.
+
+use crate::element::Element;
+use crate::frame::EXPONENT_MIN;
+
+/// Channels whose means are taken in one pass over the rows.
+const BLOCK: usize = 64;
+
+/// Estimates one exponent a channel from `x`, `rows x width` elements row-major, into `table`, which has
+/// `width` entries. At most `sample` rows, evenly spaced, are looked at; 0 means all of them.
+///
+/// Slices that do not fit that shape give a table of zeros. Non-finite elements give some table and no
+/// error; encoding reports them.
+pub fn estimate_exponents<E: Element>(x: &[E], rows: u32, width: u32, sample: u32, table: &mut [i8]) {
+    table.fill(0);
+    if width == 0 || rows == 0 || table.len() as u64 != u64::from(width) {
+        return;
+    }
+    if u64::from(rows) * u64::from(width) != x.len() as u64 {
+        return;
+    }
+    let mut sum = 0i64;
+    let mut heard = 0i64;
+    let mut loudest = 0;
+    for_each_channel(x, rows, width, sample, |_, level| {
+        if level > 0 {
+            sum += level;
+            heard += 1;
+            loudest = loudest.max(level);
+        }
+    });
+    if heard == 0 {
+        return;
+    }
+    let typical = sum.div_euclid(heard);
+    for_each_channel(x, rows, width, sample, |channel, level| {
+        // A channel of which nothing was heard is taken for a typical one.
+        if level > 0 {
+            table[channel] = ((level - typical + (1 << 23)) >> 24) as i8;
+        }
+    });
+    shift(table, loudest < i64::from(1f32.to_bits()));
+}
+
+/// Calls `level` with each channel and the bits of its mean magnitude over the sampled rows, as f32: its
+/// logarithm in steps of 2^-23, piecewise linear; 0 for a silent channel.
+#[inline(always)]
+fn for_each_channel<E: Element>(
+    x: &[E],
+    rows: u32,
+    width: u32,
+    sample: u32,
+    mut level: impl FnMut(usize, i64),
+) {
+    let width = width as usize;
+    let step = match sample {
+        0 => 1,
+        sample => rows.div_ceil(sample) as usize,
+    };
+    // From the middle of the first step: the first token of a sequence is the one that carries massive
+    // activations, and no sample of the others.
+    let first = step / 2;
+    let looked_at = (rows as usize - first).div_ceil(step);
+    let each = 1.0 / looked_at as f32;
+    let mut start = 0;
+    while start < width {
+        let len = BLOCK.min(width - start);
+        let mut means = [0f32; BLOCK];
+        for row in x.chunks_exact(width).skip(first).step_by(step) {
+            for (mean, element) in means.iter_mut().zip(&row[start..start + len]) {
+                // Scaled before the sum, which so cannot overflow.
+                *mean += element.to_f32().abs() * each;
+            }
+        }
+        for (i, mean) in means[..len].iter().enumerate() {
+            level(start + i, i64::from(mean.to_bits()));
+        }
+        start += len;
+    }
+}
+
+/// Moves the table so that taking it out shrinks loud tensors and magnifies quiet ones: neither leaves
+/// the range of f32.
+fn shift(table: &mut [i8], quiet: bool) {
+    let (low, high) = extremes(Some(table));
+    let origin = if quiet { high } else { low };
+    for k in table {
+        *k = (i32::from(*k) - origin).clamp(i32::from(EXPONENT_MIN), 126) as i8;
+    }
+}
+
+/// The least and the largest exponent of a table; 0 and 0 where there is none.
+pub(crate) fn extremes(table: Option<&[i8]>) -> (i32, i32) {
+    let table = table.unwrap_or(&[]);
+    let low = table.iter().copied().min().unwrap_or(0);
+    let high = table.iter().copied().max().unwrap_or(0);
+    (i32::from(low), i32::from(high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_moved_by_a_constant() {
+        // Means 16, 1, silent and 256: typical is 16, so k = 0, -2, 0 and 2; loud, so the least becomes 0.
+        let x = [16.0f32, -1.0, 0.0, 256.0, -16.0, 1.0, 0.0, -256.0];
+        let mut table = [9; 4];
+        estimate_exponents(&x, 2, 4, 0, &mut table);
+        assert_eq!(table, [2, 0, 2, 4]);
+        let quiet: [f32; 8] = core::array::from_fn(|i| x[i] / 65536.0);
+        estimate_exponents(&quiet, 2, 4, 0, &mut table);
+        assert_eq!(table, [-2, -4, -2, 0]);
+    }
+
+    #[test]
+    fn sampling_leaves_the_first_row_out() {
+        let mut x = [1.0f32; 8 * 2];
+        x[0] = 1e6;
+        let mut table = [0; 2];
+        estimate_exponents(&x, 8, 2, 4, &mut table);
+        assert_eq!(table, [0, 0]);
+        estimate_exponents(&x, 8, 2, 0, &mut table);
+        assert_ne!(table, [0, 0]);
+    }
+
+    #[test]
+    fn extremes_of_f32_are_covered() {
+        let x = [f32::MAX, f32::from_bits(1), 1.0, 0.0];
+        let mut table = [0; 4];
+        estimate_exponents(&x, 1, 4, 0, &mut table);
+        assert!(table.iter().all(|&k| (-126..=126).contains(&k)));
+        assert!(table[0] > table[2] && table[2] > table[1]);
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_give_zeros() {
+        let mut table = [7; 3];
+        estimate_exponents(&[1.0f32; 4], 2, 2, 0, &mut table);
+        assert_eq!(table, [0; 3]);
+    }
+}

@@ -1,0 +1,191 @@
+//! Tiles in and out of rows: loading with the channel exponents taken out, tails, and the statistics
+//! that decisions rest on.
+
+use crate::arch::{LANES, Simd};
+use crate::element::Element;
+use crate::rotate::Tile;
+
+/// The largest tile.
+pub(crate) const MAX_TILE: usize = 128;
+
+/// Powers of two that bring a row to about 1: channel c is multiplied by `2^(-k_c - exponent)`.
+///
+/// All arithmetic of the encoder is on numbers so scaled, whose squares neither overflow nor vanish.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale<'a> {
+    pub(crate) exponents: Option<&'a [i8]>,
+    pub(crate) exponent: i32,
+    /// The least biased exponent of a factor. 0 makes a factor that is too small vanish, 1 clamps it to
+    /// 2^-126, an upper bound.
+    pub(crate) floor: i32,
+}
+
+/// Splits off the `index`th run of `G` elements of a row, fewer in the tail.
+#[inline(always)]
+pub(crate) fn run<T, const G: usize>(row: &[T], index: usize) -> &[T] {
+    let rest = &row[index * G..];
+    &rest[..rest.len().min(G)]
+}
+
+/// Loads the tile at `index` of `row`, scaled; channels beyond the row are 0.
+#[inline(always)]
+pub(crate) fn load<S: Simd, E: Element, const N: usize, const G: usize>(
+    s: S,
+    row: &[E],
+    index: usize,
+    scale: &Scale<'_>,
+) -> Tile<S, N> {
+    let elements = run::<E, G>(row, index);
+    let exponents = scale.exponents.map(|table| run::<i8, G>(table, index));
+    if let Some(values) = E::as_f32(elements)
+        && values.len() == G
+    {
+        return scaled(s, values, exponents, scale);
+    }
+    let mut values = [0.0; G];
+    for (value, element) in values.iter_mut().zip(elements) {
+        *value = element.to_f32();
+    }
+    let mut padded = [0; G];
+    let exponents = exponents.map(|exponents| {
+        padded[..exponents.len()].copy_from_slice(exponents);
+        &padded[..]
+    });
+    scaled(s, &values, exponents, scale)
+}
+
+#[inline(always)]
+fn scaled<S: Simd, const N: usize>(
+    s: S,
+    values: &[f32],
+    exponents: Option<&[i8]>,
+    scale: &Scale<'_>,
+) -> Tile<S, N> {
+    let values = values.as_chunks::<LANES>().0;
+    let one = 127 - scale.exponent;
+    let Some(exponents) = exponents else {
+        let factor = s.splat(f32::from_bits((one.clamp(scale.floor, 254) as u32) << 23));
+        return core::array::from_fn(|v| s.mul(s.load(&values[v]), factor));
+    };
+    let exponents = exponents.as_chunks::<LANES>().0;
+    let (one, floor) = (s.splat_i(one), s.splat_i(scale.floor));
+    core::array::from_fn(|v| {
+        let biased = s.max_i(s.sub_i(one, s.load_i8(&exponents[v])), floor);
+        s.mul(s.load(&values[v]), s.from_bits(s.shl::<23>(biased)))
+    })
+}
+
+/// Multiplies by `2^k_c`: the last step of decoding.
+#[inline(always)]
+pub(crate) fn apply_exponents<S: Simd, const N: usize>(s: S, y: &mut Tile<S, N>, exponents: &[i8]) {
+    let exponents = exponents.as_chunks::<LANES>().0;
+    let bias = s.splat_i(127);
+    for (y, k) in y.iter_mut().zip(exponents) {
+        *y = s.mul(*y, s.from_bits(s.shl::<23>(s.add_i(s.load_i8(k), bias))));
+    }
+}
+
+/// The bits of the largest magnitude of a tile: above those of infinity where a NaN is in it.
+#[inline(always)]
+pub(crate) fn peak_bits<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::I {
+    let mut peak = s.bits(s.abs(x[0]));
+    for &x in &x[1..] {
+        peak = s.max_i(peak, s.bits(s.abs(x)));
+    }
+    peak
+}
+
+/// Replaces the channels beyond the row by the mean of the others, which widens no range and adds little
+/// to the transform. What they decode to is dropped.
+#[inline(never)]
+pub(crate) fn pad<S: Simd, const N: usize, const G: usize>(s: S, x: &mut Tile<S, N>, valid: usize) {
+    let mean = sum(s, x) / valid as f32;
+    let mut values = [0.0; G];
+    store(s, x, &mut values);
+    values[valid..].fill(mean);
+    let chunks = values.as_chunks::<LANES>().0;
+    *x = core::array::from_fn(|v| s.load(&chunks[v]));
+}
+
+#[inline(always)]
+pub(crate) fn store<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, to: &mut [f32]) {
+    for (x, to) in x.iter().zip(to.as_chunks_mut::<LANES>().0) {
+        s.store(*x, to);
+    }
+}
+
+/// Sum over a tile: lanes accumulate over its vectors, then fold.
+#[inline(always)]
+pub(crate) fn sum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> f32 {
+    let mut acc = x[0];
+    for &x in &x[1..] {
+        acc = s.add(acc, x);
+    }
+    s.reduce_add(acc)
+}
+
+/// Least and largest value of a tile.
+#[inline(always)]
+pub(crate) fn bounds<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (f32, f32) {
+    let (mut low, mut high) = (x[0], x[0]);
+    for &x in &x[1..] {
+        low = s.min(low, x);
+        high = s.max(high, x);
+    }
+    // A sum with +0 gives +0 for either zero, whichever of two the level's minimum chose.
+    (s.reduce_min(low) + 0.0, s.reduce_max(high) + 0.0)
+}
+
+/// Sum of squares, in the order of [`sum`].
+#[inline(always)]
+pub(crate) fn energy<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> f32 {
+    let mut acc = s.mul(x[0], x[0]);
+    for &x in &x[1..] {
+        acc = s.add(acc, s.mul(x, x));
+    }
+    s.reduce_add(acc)
+}
+
+/// The two largest magnitudes and the channel of the largest, the lowest of several.
+#[inline(always)]
+pub(crate) fn peaks<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (f32, f32, usize) {
+    let mut first = s.abs(x[0]);
+    let mut second = s.splat(0.0);
+    for &x in &x[1..] {
+        let a = s.abs(x);
+        second = s.max(second, s.min(first, a));
+        first = s.max(first, a);
+    }
+    let largest = s.reduce_max(first);
+    // Exactly one lane gives its first up for its second; were there two, the second largest is the largest.
+    let mut firsts = [0.0; LANES];
+    let mut seconds = [0.0; LANES];
+    s.store(first, &mut firsts);
+    s.store(second, &mut seconds);
+    let mut second = s.reduce_max(second);
+    let mut seen = false;
+    for &value in &firsts {
+        let duplicate = value == largest && seen;
+        seen |= value == largest;
+        if (value != largest || duplicate) && value > second {
+            second = value;
+        }
+    }
+    (largest, second, position(s, x, largest))
+}
+
+/// The lowest channel whose magnitude is `largest`.
+#[inline(always)]
+pub(crate) fn position<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, largest: f32) -> usize {
+    // Least representable below `largest`, so that a strict comparison finds it.
+    let below = s.splat(f32::from_bits(largest.to_bits().saturating_sub(1)));
+    for (v, &x) in x.iter().enumerate() {
+        let hit = s.gt(s.abs(x), below);
+        if s.reduce_max_i(s.and(hit, s.splat_i(1))) != 0 {
+            let mut bytes = [0; LANES];
+            s.store_u8(hit, &mut bytes);
+            return v * LANES + bytes.iter().position(|&hit| hit != 0).unwrap_or(0);
+        }
+    }
+    0
+}
