@@ -8,7 +8,7 @@ use core::ops::Range;
 use half::{bf16, f16};
 
 use crate::arch::{Kernel, LANES, Level, Simd};
-use crate::element::Element;
+use crate::element::{Element, ElementsMut, with_elements};
 use crate::error::DecodeError;
 use crate::frame::{Descriptor, Encoding, Frame, Header, Row, SourceType};
 use crate::pack;
@@ -81,7 +81,9 @@ impl<'t> Decoder<'t> {
     ///
     /// The first fault found; `out` is then all zeros.
     pub fn decode<E: Element>(&self, frame: &[u8], out: &mut [E]) -> Result<Header, DecodeError> {
-        let result = self.parse(frame).and_then(|frame| self.all_rows(&frame, out));
+        let result = self
+            .parse(frame)
+            .and_then(|frame| self.all_rows(&frame, E::elements_mut(out)));
         zero_on_error(result, out)
     }
 
@@ -97,7 +99,8 @@ impl<'t> Decoder<'t> {
         body: &[u8],
         out: &mut [E],
     ) -> Result<Header, DecodeError> {
-        let result = Frame::from_body(*header, body, self.table).and_then(|frame| self.all_rows(&frame, out));
+        let result = Frame::from_body(*header, body, self.table)
+            .and_then(|frame| self.all_rows(&frame, E::elements_mut(out)));
         zero_on_error(result, out)
     }
 
@@ -113,7 +116,7 @@ impl<'t> Decoder<'t> {
         rows: Range<u32>,
         out: &mut [E],
     ) -> Result<(), DecodeError> {
-        let result = self.some_rows(frame, rows, out);
+        let result = self.some_rows(frame, rows, E::elements_mut(out));
         zero_on_error(result, out)
     }
 
@@ -140,17 +143,17 @@ impl<'t> Decoder<'t> {
         }
     }
 
-    fn all_rows<E: Element>(&self, frame: &Frame<'_>, out: &mut [E]) -> Result<Header, DecodeError> {
+    fn all_rows(&self, frame: &Frame<'_>, out: ElementsMut<'_>) -> Result<Header, DecodeError> {
         let header = *frame.header();
         self.some_rows(frame, 0..header.rows, out)?;
         Ok(header)
     }
 
-    fn some_rows<E: Element>(
+    fn some_rows(
         &self,
         frame: &Frame<'_>,
         rows: Range<u32>,
-        out: &mut [E],
+        out: ElementsMut<'_>,
     ) -> Result<(), DecodeError> {
         let header = frame.header();
         if rows.start > rows.end || rows.end > header.rows {
@@ -161,20 +164,20 @@ impl<'t> Decoder<'t> {
             });
         }
         let needed = u64::from(rows.end - rows.start) * u64::from(header.width);
-        if out.len() as u64 != needed {
-            return Err(DecodeError::OutputLength {
-                needed,
-                available: out.len(),
-            });
+        let available = with_elements!(ElementsMut, &out, out => out.len());
+        if available as u64 != needed {
+            return Err(DecodeError::OutputLength { needed, available });
         }
-        if out.is_empty() {
+        if needed == 0 {
             return Ok(());
         }
-        if header.encoding == Encoding::Raw {
-            decode_raw(frame, rows, out);
-            return Ok(());
-        }
-        self.level.run(DecodeRows { frame, rows, out })
+        with_elements!(ElementsMut, out, out => {
+            if header.encoding == Encoding::Raw {
+                decode_raw(frame, rows, out);
+                return Ok(());
+            }
+            self.level.run(DecodeRows { frame, rows, out })
+        })
     }
 }
 

@@ -12,6 +12,37 @@ mod sealed {
     impl Sealed for half::bf16 {}
 }
 
+/// A slice of elements whose type is known at run time: what public functions, generic over [`Element`],
+/// hand on, so that the kernels are compiled once, in this crate.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Elements<'a> {
+    F32(&'a [f32]),
+    F16(&'a [f16]),
+    Bf16(&'a [bf16]),
+}
+
+/// As [`Elements`], to write to.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum ElementsMut<'a> {
+    F32(&'a mut [f32]),
+    F16(&'a mut [f16]),
+    Bf16(&'a mut [bf16]),
+}
+
+/// Runs `$body` with `$slice` bound to the typed slice inside.
+macro_rules! with_elements {
+    ($kind:ident, $elements:expr, $slice:ident => $body:expr) => {
+        match $elements {
+            $crate::element::$kind::F32($slice) => $body,
+            $crate::element::$kind::F16($slice) => $body,
+            $crate::element::$kind::Bf16($slice) => $body,
+        }
+    };
+}
+pub(crate) use with_elements;
+
 /// An element type: `f32`, [`half::f16`] or [`half::bf16`]. Sealed.
 pub trait Element: Pod + sealed::Sealed {
     /// Its code in the header.
@@ -29,6 +60,10 @@ pub trait Element: Pod + sealed::Sealed {
     /// Writes the wire's little-endian bytes.
     #[doc(hidden)]
     fn to_wire(self, bytes: &mut [u8]);
+    #[doc(hidden)]
+    fn elements(slice: &[Self]) -> Elements<'_>;
+    #[doc(hidden)]
+    fn elements_mut(slice: &mut [Self]) -> ElementsMut<'_>;
     /// A slice of this type as f32, where this type is f32.
     #[doc(hidden)]
     fn as_f32(slice: &[Self]) -> Option<&[f32]> {
@@ -43,8 +78,16 @@ pub trait Element: Pod + sealed::Sealed {
     }
 }
 
-macro_rules! wire_bytes {
-    () => {
+macro_rules! common {
+    ($variant:ident) => {
+        #[inline(always)]
+        fn elements(slice: &[Self]) -> Elements<'_> {
+            Elements::$variant(slice)
+        }
+        #[inline(always)]
+        fn elements_mut(slice: &mut [Self]) -> ElementsMut<'_> {
+            ElementsMut::$variant(slice)
+        }
         #[inline(always)]
         fn from_wire(bytes: &[u8]) -> Self {
             let mut array = [0; size_of::<Self>()];
@@ -77,7 +120,7 @@ impl Element for f32 {
     fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]> {
         Some(slice)
     }
-    wire_bytes!();
+    common!(F32);
 }
 
 impl Element for f16 {
@@ -91,7 +134,7 @@ impl Element for f16 {
     fn to_f32(self) -> f32 {
         self.to_f32()
     }
-    wire_bytes!();
+    common!(F16);
 }
 
 impl Element for bf16 {
@@ -105,5 +148,5 @@ impl Element for bf16 {
     fn to_f32(self) -> f32 {
         self.to_f32()
     }
-    wire_bytes!();
+    common!(Bf16);
 }

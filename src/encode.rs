@@ -12,7 +12,7 @@ use crate::allocate::{self, End, EntropySums};
 use crate::arch::{Kernel, LANES, Level, Simd};
 use crate::config::{Allocation, Config, Effort, Exponents, Granularity, Rank, Rotation, Rounding};
 use crate::decode;
-use crate::element::Element;
+use crate::element::{Element, Elements, with_elements};
 use crate::error::{ConfigError, EncodeError};
 use crate::exponents::{self, estimate_exponents};
 use crate::frame::{
@@ -396,7 +396,7 @@ impl<'a> Encoder<'a> {
                         ExponentMode::InFrame => Some(bytemuck::cast_slice(&before[..width as usize])),
                         _ => given,
                     };
-                    self.rank_rows(x, &header, table, rank, blocks, map);
+                    self.rank_rows(E::elements(x), &header, table, rank, blocks, map);
                 }
                 _ => {
                     for (r, row) in x.chunks_exact(width as usize).enumerate() {
@@ -469,9 +469,9 @@ impl<'a> Encoder<'a> {
     }
 
     /// Sets the bits of the rows that get the wide code width. The keys live where the row blocks will.
-    fn rank_rows<E: Element>(
+    fn rank_rows(
         &self,
-        x: &[E],
+        x: Elements<'_>,
         header: &Header,
         exponents: Option<&[i8]>,
         rank: Rank,
@@ -479,14 +479,16 @@ impl<'a> Encoder<'a> {
         map: &mut [u8],
     ) {
         let keys = &mut blocks.as_chunks_mut::<4>().0[..header.rows as usize];
-        self.level.run(RankRows {
-            config: &self.config,
+        let config = &self.config;
+        let width = header.width as usize;
+        with_elements!(Elements, x, x => self.level.run(RankRows {
+            config,
             x,
-            width: header.width as usize,
+            width,
             exponents,
             rank,
-            keys,
-        });
+            keys: &mut *keys,
+        }));
         // The paper counts, and so breaks ties among, the rows that get the narrow width.
         map.fill(0xff);
         for unused in header.rows as usize..map.len() * 8 {
@@ -555,7 +557,7 @@ impl Plan<'_> {
         x: &[E],
         out: &mut [u8],
     ) -> Result<(), EncodeError> {
-        self.encode_some(rows, x, out, None)
+        self.encode_some(rows, E::elements(x), out, None)
     }
 
     /// As [`Plan::encode_rows`], with an account of what was done.
@@ -570,7 +572,7 @@ impl Plan<'_> {
         out: &mut [u8],
     ) -> Result<EncodeStats, EncodeError> {
         let mut stats = EncodeStats::default();
-        self.encode_some(rows, x, out, Some(&mut stats))?;
+        self.encode_some(rows, E::elements(x), out, Some(&mut stats))?;
         stats.bytes = out.len();
         Ok(stats)
     }
@@ -608,13 +610,13 @@ impl Plan<'_> {
     ) -> Result<(), EncodeError> {
         let rows = 0..self.header.rows;
         let out = &mut blocks[self.row_bytes(rows.clone())?];
-        self.encode_some(rows, x, out, stats)
+        self.encode_some(rows, E::elements(x), out, stats)
     }
 
-    fn encode_some<E: Element>(
+    fn encode_some(
         &self,
         rows: Range<u32>,
-        x: &[E],
+        x: Elements<'_>,
         out: &mut [u8],
         stats: Option<&mut EncodeStats>,
     ) -> Result<(), EncodeError> {
@@ -626,39 +628,44 @@ impl Plan<'_> {
             });
         }
         let needed = u64::from(rows.end - rows.start) * u64::from(self.header.width);
-        if x.len() as u64 != needed {
-            return Err(EncodeError::InputLength {
-                needed,
-                available: x.len(),
-            });
+        let available = with_elements!(Elements, x, x => x.len());
+        if available as u64 != needed {
+            return Err(EncodeError::InputLength { needed, available });
         }
-        if x.is_empty() {
+        if available == 0 {
             return Ok(());
         }
-        if self.header.encoding == Encoding::Raw {
-            for (element, bytes) in x.iter().zip(out.chunks_exact_mut(E::SOURCE.size())) {
-                element.to_wire(bytes);
+        with_elements!(Elements, x, x => {
+            if self.header.encoding == Encoding::Raw {
+                encode_raw(x, self.header.width as usize, out, stats);
+                return Ok(());
             }
-            if let Some(stats) = stats {
-                stats.elements += x.len() as u64;
-                for row in x.chunks_exact(self.header.width as usize) {
-                    let energy: f64 = row
-                        .iter()
-                        .map(|x| f64::from(x.to_f32()) * f64::from(x.to_f32()))
-                        .sum();
-                    stats.energy += energy;
-                    stats.rows += u64::from(energy > 0.0);
-                }
-            }
-            return Ok(());
-        }
-        self.encoder.level.run(EncodeRows {
-            plan: self,
-            rows,
-            x,
-            out,
-            stats,
+            self.encoder.level.run(EncodeRows {
+                plan: self,
+                rows,
+                x,
+                out,
+                stats,
+            })
         })
+    }
+}
+
+fn encode_raw<E: Element>(x: &[E], width: usize, out: &mut [u8], stats: Option<&mut EncodeStats>) {
+    for (element, bytes) in x.iter().zip(out.chunks_exact_mut(E::SOURCE.size())) {
+        element.to_wire(bytes);
+    }
+    let Some(stats) = stats else {
+        return;
+    };
+    stats.elements += x.len() as u64;
+    for row in x.chunks_exact(width) {
+        let energy: f64 = row
+            .iter()
+            .map(|x| f64::from(x.to_f32()) * f64::from(x.to_f32()))
+            .sum();
+        stats.energy += energy;
+        stats.rows += u64::from(energy > 0.0);
     }
 }
 
@@ -1298,6 +1305,6 @@ fn code_constant<S: Simd, const N: usize, const G: usize>(
     Coded {
         tile: loaded,
         pivot,
-        grid: quantise::constant(value, units),
+        grid: quantise::constant(value, 0, units),
     }
 }

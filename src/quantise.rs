@@ -41,6 +41,13 @@ impl Units {
         (top - self.bias).clamp(0, 255) as u8
     }
 
+    /// The code of the least unit that is a power of two and not below `size`.
+    fn power_at_least(self, size: f32) -> u8 {
+        let top = ((size.to_bits() + 0x7f_ffff) >> 23 << 3) as i32;
+        // Units are powers of two where the bias, a multiple of 8, leaves a mantissa of 0.
+        (top - self.bias).clamp(0, 248) as u8
+    }
+
     /// The code of the least unit that is not below `size`, which is not negative; the largest unit where
     /// there is none.
     #[inline(always)]
@@ -312,7 +319,13 @@ pub(crate) fn choose<S: Simd, const N: usize>(
     };
     let near = |spread: f32| units.nearest((high - low) * (spread / (8.0 * top_code(width))));
     let code = near(spread);
-    if code < least || high == low {
+    if high == low {
+        return Chosen {
+            grid: constant(low, width, units),
+            error: 0.0,
+        };
+    }
+    if code < least {
         // Nearly constant, far from zero: the codes reach beyond the range, and the first is put on its end.
         return Chosen {
             grid: Grid::new(units, least, low, width),
@@ -392,8 +405,10 @@ pub(crate) fn cover((low, high): (f32, f32), width: u8, units: Units, start: Sta
     }
 }
 
-/// The grid without codes of a plain tile of the constant `value`, or of a single spike of it.
-pub(crate) fn constant(value: f32, units: Units) -> Grid {
-    let unit = units.at_least(value.abs() * (1.0 / 32_767.0));
-    Grid::new(units, unit, value, 0)
+/// The grid whose first value is `value`, as nearly as a zero point can say: for a constant, and for the
+/// spike of a tile without codes. The unit is a power of two, so that values of up to 14 significant bits, as
+/// bf16 and f16 have, are exact.
+pub(crate) fn constant(value: f32, width: u8, units: Units) -> Grid {
+    let unit = units.power_at_least(reach(value, value));
+    Grid::new(units, unit, value, width)
 }
