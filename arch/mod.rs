@@ -6,8 +6,13 @@
 //! registers. A level implements the operations; it may not fuse or reassociate them.
 
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod x86_64;
 
 pub(crate) use scalar::Scalar;
+#[cfg(target_arch = "x86_64")]
+use x86_64::avx2::Avx2;
 
 /// Lanes of the logical vector.
 pub(crate) const LANES: usize = 16;
@@ -16,9 +21,12 @@ pub(crate) const LANES: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Level(Kind);
 
+/// Only detection makes a value of a kind that a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
 }
 
 impl Level {
@@ -26,15 +34,18 @@ impl Level {
     pub const SCALAR: Self = Self(Kind::Scalar);
 
     /// The levels that this machine has, the fastest last.
-    #[must_use]
-    pub const fn available() -> &'static [Self] {
-        &[Self::SCALAR]
+    pub fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let vector = [Avx2::detect().map(|token| Self(Kind::Avx2(token)))];
+        #[cfg(not(target_arch = "x86_64"))]
+        let vector: [Option<Self>; 0] = [];
+        core::iter::once(Self::SCALAR).chain(vector.into_iter().flatten())
     }
 
-    /// The fastest level that this machine has.
+    /// The fastest level that this machine has, with or without `std`.
     #[must_use]
-    pub const fn detect() -> Self {
-        Self::SCALAR
+    pub fn detect() -> Self {
+        Self::available().last().unwrap_or(Self::SCALAR)
     }
 
     /// The level's name.
@@ -42,22 +53,23 @@ impl Level {
     pub const fn name(self) -> &'static str {
         match self.0 {
             Kind::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
         }
     }
 
     /// The level of that name, where this machine has it.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::available()
-            .iter()
-            .copied()
-            .find(|level| level.name() == name)
+        Self::available().find(|level| level.name() == name)
     }
 
     /// Runs `kernel` at this level: the one dispatch of a call.
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
-            Kind::Scalar => kernel.run(Scalar),
+            Kind::Scalar => Scalar.outline(Whole(kernel)),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(token) => token.outline(Whole(kernel)),
         }
     }
 }
@@ -74,6 +86,41 @@ pub(crate) trait Kernel {
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
+/// Work at one level, in a function of its own: see [`Simd::outline`].
+pub(crate) trait Part<S: Simd> {
+    type Output;
+    fn run(self, s: S) -> Self::Output;
+}
+
+/// A whole driver as one part.
+struct Whole<K>(K);
+
+impl<S: Simd, K: Kernel> Part<S> for Whole<K> {
+    type Output = K::Output;
+
+    #[inline(always)]
+    fn run(self, s: S) -> K::Output {
+        self.0.run(s)
+    }
+}
+
+/// The array of `$n` values of `$value`, with `$v` its index. `core::array::from_fn` would put the intrinsics
+/// of `$value` into closures, out of reach of the enclosing function's instructions.
+macro_rules! array {
+    ($n:expr, $v:ident => $value:expr) => {{
+        let $v = 0;
+        let mut array = [$value; $n];
+        let mut index = 1;
+        while index < $n {
+            let $v = index;
+            array[index] = $value;
+            index += 1;
+        }
+        array
+    }};
+}
+pub(crate) use array;
+
 /// Sixteen-lane vectors of f32, i32 and i16. A value of the implementing type is the proof that the
 /// machine has the instructions.
 ///
@@ -87,6 +134,10 @@ pub(crate) trait Simd: Copy {
     type I: Copy;
     /// 16 x i16.
     type H: Copy;
+
+    /// Runs `part` in a function of its own, compiled for this level: for what is rare or long, since
+    /// everything else is inlined into the function that [`Level::run`] calls.
+    fn outline<P: Part<Self>>(self, part: P) -> P::Output;
 
     fn load(self, from: &[f32; LANES]) -> Self::F;
     fn store(self, v: Self::F, to: &mut [f32; LANES]);
@@ -102,7 +153,7 @@ pub(crate) trait Simd: Copy {
     /// Bits of the lanes, reinterpreted.
     fn bits(self, a: Self::F) -> Self::I;
     /// Bits of the lanes, reinterpreted.
-    fn from_bits(self, a: Self::I) -> Self::F;
+    fn float_of_bits(self, a: Self::I) -> Self::F;
     /// To the integer below in magnitude; lanes are within i32.
     fn truncate(self, a: Self::F) -> Self::I;
     fn to_float(self, a: Self::I) -> Self::F;
@@ -124,9 +175,9 @@ pub(crate) trait Simd: Copy {
     fn max_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn and(self, a: Self::I, b: Self::I) -> Self::I;
     fn xor(self, a: Self::I, b: Self::I) -> Self::I;
-    fn shl<const BITS: u32>(self, a: Self::I) -> Self::I;
+    fn shl<const BITS: i32>(self, a: Self::I) -> Self::I;
     /// Zeros shifted in.
-    fn shr<const BITS: u32>(self, a: Self::I) -> Self::I;
+    fn shr<const BITS: i32>(self, a: Self::I) -> Self::I;
     fn reduce_max_i(self, a: Self::I) -> i32;
     /// The low half of each lane.
     fn narrow(self, a: Self::I) -> Self::H;
@@ -143,6 +194,10 @@ pub(crate) trait Simd: Copy {
     fn h_to_float(self, a: Self::H) -> Self::F;
     fn store_h(self, a: Self::H, to: &mut [i16; LANES]);
     fn max_h(self, a: Self::H, b: Self::H) -> Self::H;
+    fn min_h(self, a: Self::H, b: Self::H) -> Self::H;
+    fn shl_h<const BITS: i32>(self, a: Self::H) -> Self::H;
+    /// The least of 16 lanes none of which is negative.
+    fn reduce_min_h(self, a: Self::H) -> i16;
     /// The butterfly of the largest value under every pattern of signs: over strides 8, 4, 2, 1 the pair of
     /// (largest, largest negated) becomes that of both lanes in the lower, and that of the lower and
     /// the negated upper in the upper.

@@ -1,6 +1,6 @@
 //! The portable level: arrays and loops, the twin that every other level is held against.
 
-use super::{LANES, Simd};
+use super::{LANES, Part, Simd, array};
 
 /// The level that every machine has.
 #[derive(Clone, Copy, Debug)]
@@ -8,12 +8,12 @@ pub(crate) struct Scalar;
 
 #[inline(always)]
 fn map<A: Copy, B: Copy>(a: [A; LANES], f: impl Fn(A) -> B) -> [B; LANES] {
-    core::array::from_fn(|i| f(a[i]))
+    array!(LANES, i => f(a[i]))
 }
 
 #[inline(always)]
 fn zip<A: Copy, B: Copy>(a: [A; LANES], b: [A; LANES], f: impl Fn(A, A) -> B) -> [B; LANES] {
-    core::array::from_fn(|i| f(a[i], b[i]))
+    array!(LANES, i => f(a[i], b[i]))
 }
 
 #[inline(always)]
@@ -48,6 +48,11 @@ impl Simd for Scalar {
     type F = [f32; LANES];
     type I = [i32; LANES];
     type H = [i16; LANES];
+
+    #[inline(never)]
+    fn outline<P: Part<Self>>(self, part: P) -> P::Output {
+        part.run(self)
+    }
 
     #[inline(always)]
     fn load(self, from: &[f32; LANES]) -> Self::F {
@@ -94,7 +99,7 @@ impl Simd for Scalar {
         map(a, |a| a.to_bits() as i32)
     }
     #[inline(always)]
-    fn from_bits(self, a: Self::I) -> Self::F {
+    fn float_of_bits(self, a: Self::I) -> Self::F {
         map(a, |a| f32::from_bits(a as u32))
     }
     #[inline(always)]
@@ -132,7 +137,7 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn iota(self) -> Self::I {
-        core::array::from_fn(|i| i as i32)
+        array!(LANES, i => i as i32)
     }
     #[inline(always)]
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I {
@@ -159,11 +164,11 @@ impl Simd for Scalar {
         zip(a, b, |a, b| a ^ b)
     }
     #[inline(always)]
-    fn shl<const BITS: u32>(self, a: Self::I) -> Self::I {
+    fn shl<const BITS: i32>(self, a: Self::I) -> Self::I {
         map(a, |a| a << BITS)
     }
     #[inline(always)]
-    fn shr<const BITS: u32>(self, a: Self::I) -> Self::I {
+    fn shr<const BITS: i32>(self, a: Self::I) -> Self::I {
         map(a, |a| (a as u32 >> BITS) as i32)
     }
     #[inline(always)]
@@ -214,6 +219,18 @@ impl Simd for Scalar {
     #[inline(always)]
     fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
         zip(a, b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn min_h(self, a: Self::H, b: Self::H) -> Self::H {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn shl_h<const BITS: i32>(self, a: Self::H) -> Self::H {
+        map(a, |a| a << BITS)
+    }
+    #[inline(always)]
+    fn reduce_min_h(self, a: Self::H) -> i16 {
+        fold(a, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
     fn sign_maxima(self, mut largest: Self::H, mut negated: Self::H) -> (Self::H, Self::H) {

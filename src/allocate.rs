@@ -24,7 +24,7 @@ fn log2<S: Simd>(s: S, x: S::F) -> S::F {
     let bits = s.bits(x);
     let above = s.add_i(bits, s.splat_i((128 << 23) - SQRT_HALF));
     let exponent = s.sub_i(s.shr::<23>(above), s.splat_i(128));
-    let mantissa = s.from_bits(s.sub_i(bits, s.shl::<23>(exponent)));
+    let mantissa = s.float_of_bits(s.sub_i(bits, s.shl::<23>(exponent)));
     let t = s.sub(mantissa, s.splat(1.0));
     let mut sum = s.splat(LOG2[7]);
     for &coefficient in LOG2[..7].iter().rev() {

@@ -335,12 +335,12 @@ impl Config {
             });
         }
         if let Allocation::Prune { below } = self.allocation
-            && !(below >= 0.0 && below < f32::INFINITY)
+            && (below.is_nan() || below < 0.0 || below == f32::INFINITY)
         {
             return Err(ConfigError::Prune);
         }
         if let Rotation::Ratio { tau } = self.rotation
-            && !(tau >= 0.0)
+            && (tau.is_nan() || tau < 0.0)
         {
             return Err(ConfigError::Tau);
         }

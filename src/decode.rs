@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use half::{bf16, f16};
 
-use crate::arch::{Kernel, LANES, Level, Simd};
+use crate::arch::{Kernel, LANES, Level, Simd, array};
 use crate::element::{Element, ElementsMut, with_elements};
 use crate::error::DecodeError;
 use crate::frame::{Descriptor, Encoding, Frame, Header, Row, SourceType};
@@ -292,10 +292,10 @@ pub(crate) fn decode_tile<S: Simd, const N: usize, const G: usize>(
     let mut y: Tile<S, N> = reconstruct(s, &codes, descriptor, row.base());
     if let Some(table) = exponents {
         let own = tile::run::<i8, G>(table, t);
-        let mut padded = [0; G];
         if own.len() == G {
             tile::apply_exponents(s, &mut y, own);
         } else {
+            let mut padded = [0; G];
             padded[..own.len()].copy_from_slice(own);
             tile::apply_exponents(s, &mut y, &padded);
         }
@@ -314,17 +314,17 @@ pub(crate) fn reconstruct<S: Simd, const N: usize, const G: usize>(
     let unit = s.splat(wire_unit(base, descriptor.unit));
     let eight = s.splat(8.0);
     let chunks = codes.as_chunks::<LANES>().0;
-    let mut q: [S::H; N] = core::array::from_fn(|v| s.load_u8_h(&chunks[v]));
+    let mut q: [S::H; N] = array!(N, v => s.load_u8_h(&chunks[v]));
     if let Some(pivot) = descriptor.pivot {
         q = rotate::inverse(s, &q, usize::from(pivot));
     }
-    let mut n: Tile<S, N> = core::array::from_fn(|v| s.mul(s.h_to_float(q[v]), eight));
+    let mut n: Tile<S, N> = array!(N, v => s.mul(s.h_to_float(q[v]), eight));
     match descriptor.pivot {
         Some(pivot) => rotate::add_zero_point(s, &mut n, usize::from(pivot), descriptor.zero_point),
         None => {
             let zero_point = s.splat(f32::from(descriptor.zero_point));
-            n = core::array::from_fn(|v| s.add(n[v], zero_point));
+            n = array!(N, v => s.add(n[v], zero_point));
         }
     }
-    core::array::from_fn(|v| s.mul(n[v], unit))
+    array!(N, v => s.mul(n[v], unit))
 }

@@ -9,7 +9,7 @@ use core::ops::Range;
 use half::{bf16, f16};
 
 use crate::allocate::{self, End, EntropySums};
-use crate::arch::{Kernel, LANES, Level, Simd};
+use crate::arch::{Kernel, LANES, Level, Part, Scalar, Simd};
 use crate::config::{Allocation, Config, Effort, Exponents, Granularity, Rank, Rotation, Rounding};
 use crate::decode;
 use crate::element::{Element, Elements, with_elements};
@@ -20,7 +20,7 @@ use crate::frame::{
     RowLayout, SourceType,
 };
 use crate::pack;
-use crate::quantise::{self, Chosen, Dither, Grid, Start, Units};
+use crate::quantise::{self, Chosen, Dither, Fitting, Grid, Start, Units};
 use crate::rotate::{self, Tile};
 use crate::tile::{self, MAX_TILE, Scale};
 
@@ -137,7 +137,7 @@ impl<'a> Encoder<'a> {
     /// # Errors
     ///
     /// What [`Config::validate`] finds.
-    pub const fn new(config: Config) -> Result<Self, ConfigError> {
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
         match config.validate() {
             Ok(()) => Ok(Self {
                 config,
@@ -464,8 +464,7 @@ impl<'a> Encoder<'a> {
             .map(|x| f64::from(x.to_f32()) * f64::from(x.to_f32()))
             .sum();
         let limit = f64::from(below) * f64::from(below);
-        // True for NaN.
-        !(energy <= limit)
+        energy > limit || energy.is_nan()
     }
 
     /// Sets the bits of the rows that get the wide code width. The keys live where the row blocks will.
@@ -769,7 +768,7 @@ impl<E: Element> EncodeRows<'_, E> {
                 job.encode::<S, E, N, G>(s, x, block, self.stats.as_deref_mut())?;
             }
             if let Some(stats) = self.stats.as_deref_mut() {
-                job.measure::<S, E, N, G>(s, x, block, stats);
+                job.measure::<E, N, G>(x, block, stats);
             }
         }
         Ok(())
@@ -929,9 +928,8 @@ fn transform<S: Simd, const N: usize, const G: usize>(
             if largest == 0.0 {
                 return plain;
             }
-            let mut ranges = [0i16; G];
-            rotate::pivot_ranges(s, &spectrum, largest, &mut ranges);
-            let rotated = Transformed::about(s, &spectrum, narrowest(&ranges));
+            let ranges = rotate::pivot_ranges(s, &spectrum, largest);
+            let rotated = Transformed::about(s, &spectrum, rotate::narrowest(s, &ranges));
             if config.effort == Effort::Fast || rotated.orthonormal_range() < NARROWER * plain.range() {
                 rotated
             } else {
@@ -939,18 +937,6 @@ fn transform<S: Simd, const N: usize, const G: usize>(
             }
         }
     }
-}
-
-/// The lowest pivot of the least range.
-#[inline(always)]
-fn narrowest(ranges: &[i16]) -> usize {
-    let mut least = 0;
-    for (pivot, &range) in ranges.iter().enumerate() {
-        if range < ranges[least] {
-            least = pivot;
-        }
-    }
-    least
 }
 
 /// The square root of a tile size.
@@ -1037,7 +1023,7 @@ impl RowJob<'_> {
             }
             *descriptor = coded.grid.descriptor(coded.pivot).to_bytes();
             if self.may_overflow::<S, E, N>(s, &loaded, &coded, scale.exponent) {
-                self.limit::<S, E, N, G>(s, x, t, &scale, base, width, units, descriptor, &mut unpacked);
+                self.limit::<E, N, G>(x, t, &scale, base, width, units, descriptor, &mut unpacked);
             }
             pack::pack(&unpacked, width, packed);
             if let Some(stats) = stats.as_deref_mut() {
@@ -1045,7 +1031,9 @@ impl RowJob<'_> {
                 stats.high += u64::from(hi);
                 stats.rotated += u64::from(descriptor[3] != 0);
                 if width > 0 {
-                    stats.clipped += u64::from(coded.grid.clipped(s, &coded.tile));
+                    let mut values = [[0.0; LANES]; N];
+                    tile::store(s, &coded.tile, values.as_flattened_mut());
+                    stats.clipped += u64::from(coded.grid.clipped::<Scalar, N>(Scalar, &values));
                 }
             }
         }
@@ -1115,9 +1103,8 @@ impl RowJob<'_> {
     #[cold]
     #[inline(never)]
     #[allow(clippy::too_many_arguments)]
-    fn limit<S: Simd, E: Element, const N: usize, const G: usize>(
+    fn limit<E: Element, const N: usize, const G: usize>(
         &self,
-        s: S,
         x: &[E],
         t: usize,
         scale: &Scale<'_>,
@@ -1127,6 +1114,8 @@ impl RowJob<'_> {
         descriptor: &mut [u8; 4],
         codes: &mut [u8; G],
     ) {
+        // Every level gives the same bits, and this one is not compiled for each of them.
+        let s = Scalar;
         let elements = tile::run::<E, G>(x, t);
         let factor = |i: usize| match self.plan.exponents {
             Some(table) => f32::from_bits(((i32::from(table[t * G + i]) + 127) as u32) << 23),
@@ -1135,7 +1124,7 @@ impl RowJob<'_> {
         // The first element that decodes to an infinity, and whether it is the positive one.
         let overflowing = |descriptor: &[u8; 4], codes: &[u8; G]| {
             let descriptor = frame::Descriptor::parse(*descriptor, G).ok()?;
-            let y: Tile<S, N> = decode::reconstruct(s, codes, descriptor, base);
+            let y: Tile<Scalar, N> = decode::reconstruct(s, codes, descriptor, base);
             let mut values = [0.0; G];
             tile::store(s, &y, &mut values);
             let decoded = |i: usize| E::from_f32(values[i] * factor(i)).to_f32();
@@ -1146,9 +1135,9 @@ impl RowJob<'_> {
         if overflowing(descriptor, codes).is_none() {
             return;
         }
-        let mut tile: Tile<S, N> = tile::load::<S, E, N, G>(s, x, t, scale);
+        let mut tile: Tile<Scalar, N> = tile::load::<Scalar, E, N, G>(s, x, t, scale);
         if elements.len() < G {
-            tile::pad::<S, N, G>(s, &mut tile, elements.len());
+            tile::pad::<Scalar, N, G>(s, &mut tile, elements.len());
         }
         if width == 0 {
             // A constant nearer to zero, at last zero itself.
@@ -1183,9 +1172,8 @@ impl RowJob<'_> {
 
     /// Decodes what was written and adds it to the account.
     #[inline(never)]
-    fn measure<S: Simd, E: Element, const N: usize, const G: usize>(
+    fn measure<E: Element, const N: usize, const G: usize>(
         &self,
-        s: S,
         x: &[E],
         block: &[u8],
         stats: &mut EncodeStats,
@@ -1207,9 +1195,15 @@ impl RowJob<'_> {
                 codes = rest;
                 let mut values = [0.0; G];
                 if let Some(descriptor) = row.descriptor(t) {
-                    let y: Tile<S, N> =
-                        decode::decode_tile::<S, N, G>(s, &row, t, packed, descriptor, self.plan.exponents);
-                    tile::store(s, &y, &mut values);
+                    let y: Tile<Scalar, N> = decode::decode_tile::<Scalar, N, G>(
+                        Scalar,
+                        &row,
+                        t,
+                        packed,
+                        descriptor,
+                        self.plan.exponents,
+                    );
+                    tile::store(Scalar, &y, &mut values);
                 }
                 for (x, y) in x.iter().zip(values) {
                     add(x.to_f32(), y);
@@ -1235,53 +1229,104 @@ fn code<S: Simd, const N: usize, const G: usize>(
     units: Units,
     config: &Config,
 ) -> Coded<S, N> {
-    let choose = |x: &Transformed<S, N>| -> Chosen {
-        match config.rounding {
-            Rounding::Nearest => {
-                quantise::choose(s, &x.tile, x.bounds, width, units, config.fit, config.effort)
-            }
-            Rounding::Stochastic { .. } => Chosen {
-                grid: quantise::cover(x.bounds, width, units, Start::Anywhere),
-                error: 0.0,
-            },
-        }
-    };
-    let coded = |x: Transformed<S, N>, chosen: Chosen| Coded {
-        tile: x.tile,
-        pivot: x.pivot,
-        grid: chosen.grid,
-    };
+    let coding = Coding { width, units, config };
     let searched = config.rotation == Rotation::Narrower
         && config.effort == Effort::Best
         && config.rounding == Rounding::Nearest;
-    if !searched {
-        let x = transform::<S, N, G>(s, loaded, valid, config);
-        return coded(x, choose(&x));
+    if searched {
+        return s.outline(SearchTransform::<S, N, G> {
+            loaded,
+            valid,
+            coding,
+        });
     }
-    let mut x = loaded;
-    if valid < G {
-        tile::pad::<S, N, G>(s, &mut x, valid);
+    let x = transform::<S, N, G>(s, loaded, valid, config);
+    let grid = coding.fit(s, &x).grid;
+    Coded {
+        tile: x.tile,
+        pivot: x.pivot,
+        grid,
     }
-    let mut best = Transformed::plain(s, x);
-    let mut chosen = choose(&best);
-    let spectrum = rotate::spectrum(s, &x);
-    let largest = peak(tile::bounds(s, &spectrum));
-    if largest > 0.0 {
-        let mut ranges = [0i16; G];
-        rotate::pivot_ranges(s, &spectrum, largest, &mut ranges);
-        for _ in 0..PIVOTS_TRIED {
-            let pivot = narrowest(&ranges);
-            ranges[pivot] = i16::MAX;
-            let rotated = Transformed::about(s, &spectrum, pivot);
-            let mut other = choose(&rotated);
-            // A coefficient's error reaches every element: G of them, each by its square.
-            other.error *= G as f32;
-            if other.error < chosen.error {
-                (best, chosen) = (rotated, other);
-            }
+}
+
+/// How a tile is to be coded.
+#[derive(Clone, Copy)]
+struct Coding<'k> {
+    width: u8,
+    units: Units,
+    config: &'k Config,
+}
+
+impl Coding<'_> {
+    #[inline(always)]
+    fn fit<S: Simd, const N: usize>(&self, s: S, x: &Transformed<S, N>) -> Chosen {
+        let fitting = Fitting {
+            x: &x.tile,
+            bounds: x.bounds,
+            width: self.width,
+            units: self.units,
+            fit: self.config.fit,
+        };
+        match self.config.rounding {
+            Rounding::Nearest => fitting.choose(s, self.config.effort),
+            Rounding::Stochastic { .. } => Chosen {
+                grid: quantise::cover(x.bounds, self.width, self.units, Start::Anywhere),
+                error: 0.0,
+            },
         }
     }
-    coded(best, chosen)
+}
+
+/// The search of [`Effort::Best`]: plain, and rotated about the pivots of the narrowest ranges.
+struct SearchTransform<'k, S: Simd, const N: usize, const G: usize> {
+    loaded: Tile<S, N>,
+    valid: usize,
+    coding: Coding<'k>,
+}
+
+impl<S: Simd, const N: usize, const G: usize> Part<S> for SearchTransform<'_, S, N, G> {
+    type Output = Coded<S, N>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Coded<S, N> {
+        let mut x = self.loaded;
+        if self.valid < G {
+            tile::pad::<S, N, G>(s, &mut x, self.valid);
+        }
+        let mut best = Transformed::plain(s, x);
+        let mut chosen = self.coding.fit(s, &best);
+        let spectrum = rotate::spectrum(s, &x);
+        let largest = peak(tile::bounds(s, &spectrum));
+        if largest > 0.0 {
+            let mut keys = [[0i16; LANES]; N];
+            for (ranges, keys) in rotate::pivot_ranges(s, &spectrum, largest)
+                .into_iter()
+                .zip(&mut keys)
+            {
+                s.store_h(ranges, keys);
+            }
+            let keys = keys.as_flattened_mut();
+            // The narrowest first.
+            keys.select_nth_unstable(PIVOTS_TRIED - 1);
+            let keys = &mut keys[..PIVOTS_TRIED];
+            keys.sort_unstable();
+            for key in keys {
+                let pivot = usize::from(*key as u16 % 128);
+                let rotated = Transformed::about(s, &spectrum, pivot);
+                let mut other = self.coding.fit(s, &rotated);
+                // A coefficient's error reaches every element: G of them, each by its square.
+                other.error *= G as f32;
+                if other.error < chosen.error {
+                    (best, chosen) = (rotated, other);
+                }
+            }
+        }
+        Coded {
+            tile: best.tile,
+            pivot: best.pivot,
+            grid: chosen.grid,
+        }
+    }
 }
 
 /// A tile without codes: the constant that is its mean, or the single spike that is its largest value,

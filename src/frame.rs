@@ -677,9 +677,12 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// The rows of `range`, which must lie within the frame, in order; `None` as [`Frame::row`] gives it.
-    pub(crate) fn rows(&self, range: Range<u32>) -> impl Iterator<Item = (u32, Option<Row<'a>>)> + use<'a> {
+    /// The rows of `range`, those that the frame has, in order; `None` as [`Frame::row`] gives it. Faster
+    /// than asking for each, where rows have two lengths.
+    pub fn rows(&self, range: Range<u32>) -> impl Iterator<Item = (u32, Option<Row<'a>>)> + use<'a> {
         let frame = *self;
+        let end = range.end.min(frame.header.rows);
+        let range = range.start.min(end)..end;
         let mut offset = match frame.blocks {
             [] => 0,
             _ => frame.header.row_offset(frame.row_map, range.start),

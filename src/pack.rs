@@ -12,6 +12,11 @@ pub(crate) const fn packed_len(tile_len: usize, width: u8) -> usize {
 /// Packs `codes`, each below `2^width`, into `bytes`, which has [`packed_len`] bytes.
 #[inline(always)]
 pub(crate) fn pack<const G: usize>(codes: &[u8; G], width: u8, bytes: &mut [u8]) {
+    if width == 4 {
+        // The commonest width is worth constants.
+        pack_plane::<G, 4>(codes, 4, &mut bytes[..G / 2]);
+        return;
+    }
     let mut rest = bytes;
     rest = pack_plane::<G, 8>(codes, width, rest);
     rest = pack_plane::<G, 4>(codes, width, rest);
@@ -23,6 +28,11 @@ pub(crate) fn pack<const G: usize>(codes: &[u8; G], width: u8, bytes: &mut [u8])
 #[inline(always)]
 pub(crate) fn unpack<const G: usize>(bytes: &[u8], width: u8, codes: &mut [u8; G]) {
     *codes = [0; G];
+    if width == 4 {
+        // The commonest width is worth constants.
+        unpack_plane::<G, 4>(&bytes[..G / 2], 4, codes);
+        return;
+    }
     let mut rest = bytes;
     rest = unpack_plane::<G, 8>(rest, width, codes);
     rest = unpack_plane::<G, 4>(rest, width, codes);

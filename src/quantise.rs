@@ -4,7 +4,7 @@
 //! times a power of two. Eight units make one step of the code; the zero point counts units. Every
 //! decision is taken against the wire's own numbers, never against unrounded ones.
 
-use crate::arch::{LANES, Simd};
+use crate::arch::{LANES, Part, Simd};
 use crate::config::{Effort, Fit};
 use crate::frame::Descriptor;
 use crate::rotate::Tile;
@@ -165,7 +165,7 @@ impl Grid {
             let t = s.mul(s.sub(x, s.splat(self.offset)), s.splat(self.reciprocal));
             let beyond = s.sub(s.abs(s.sub(t, self.ideal(s, x))), half);
             let ones = s.and(s.gt(beyond, s.splat(0.0)), s.bits(s.splat(1.0)));
-            count += s.reduce_add(s.from_bits(ones));
+            count += s.reduce_add(s.float_of_bits(ones));
         }
         count as u32
     }
@@ -271,6 +271,13 @@ pub(crate) struct Chosen {
     pub(crate) error: f32,
 }
 
+impl Chosen {
+    #[inline(always)]
+    pub(crate) fn better(self, other: Self) -> Self {
+        if other.error < self.error { other } else { self }
+    }
+}
+
 /// Step of the codes of 1 to 8 bits, times `2^b - 1` and divided by the tile's range, that leaves the least
 /// error on real activations with one unit and zero point; and with the zero point searched. Narrow
 /// codes gain by clipping, wide ones by room for the zero point.
@@ -297,73 +304,114 @@ const MOVES: [[i8; 2]; 8] = [
     [-2, 2],
 ];
 
-/// Chooses the grid of a tile of values (or coefficients) `x` between `low` and `high` for codes of
-/// `width` bits, at least 1.
-#[inline(always)]
-pub(crate) fn choose<S: Simd, const N: usize>(
-    s: S,
-    x: &Tile<S, N>,
-    (low, high): (f32, f32),
-    width: u8,
-    units: Units,
-    fit: Fit,
-    effort: Effort,
-) -> Chosen {
-    let least = units.at_least(reach(low, high));
-    let [one, searched] = SPREAD[usize::from(width) - 1];
-    let spread = match (fit, effort) {
-        // Nothing is clipped but by the rounding of the unit.
-        (Fit::Range, _) => one.max(1.0),
-        (Fit::LeastError, Effort::Fast) => one,
-        (Fit::LeastError, _) => searched,
-    };
-    let near = |spread: f32| units.nearest((high - low) * (spread / (8.0 * top_code(width))));
-    let code = near(spread);
-    if high == low {
-        return Chosen {
-            grid: constant(low, width, units),
-            error: 0.0,
-        };
-    }
-    if code < least {
-        // Nearly constant, far from zero: the codes reach beyond the range, and the first is put on its end.
-        return Chosen {
-            grid: Grid::new(units, least, low, width),
-            error: 0.0,
-        };
-    }
-    let centred = |code: u8| Grid::centred(units, code, low, high, width);
-    let tried = |grid: Grid| Chosen {
-        grid,
-        error: grid.squared_error(s, x),
-    };
-    let better = |a: Chosen, b: Chosen| if b.error < a.error { b } else { a };
-    let balanced = || match width {
-        // So few codes that a tile with an outlier and one without want other units altogether.
-        1 | 2 => better(tried(centred(code)), tried(centred(near(1.0)))),
-        _ => {
-            let [down, up] = MOVES[usize::from(width) - 1];
-            let centre = centred(code);
-            better(tried(centre.moved(down)), tried(centre.moved(up)))
+/// A tile of values (or coefficients) whose grid is to be chosen, for codes of at least one bit.
+#[derive(Clone, Copy)]
+pub(crate) struct Fitting<'x, S: Simd, const N: usize> {
+    pub(crate) x: &'x Tile<S, N>,
+    pub(crate) bounds: (f32, f32),
+    pub(crate) width: u8,
+    pub(crate) units: Units,
+    pub(crate) fit: Fit,
+}
+
+impl<S: Simd, const N: usize> Fitting<'_, S, N> {
+    /// Chooses as the effort asks.
+    #[inline(always)]
+    pub(crate) fn choose(self, s: S, effort: Effort) -> Chosen {
+        let (low, high) = self.bounds;
+        let least = self.units.at_least(reach(low, high));
+        let [one, searched] = SPREAD[usize::from(self.width) - 1];
+        let code = self.near(match (self.fit, effort) {
+            // Nothing is clipped but by the rounding of the unit.
+            (Fit::Range, _) => one.max(1.0),
+            (Fit::LeastError, Effort::Fast) => one,
+            (Fit::LeastError, _) => searched,
+        });
+        if high == low {
+            return Chosen {
+                grid: constant(low, self.width, self.units),
+                error: 0.0,
+            };
         }
-    };
-    match (fit, effort) {
-        (_, Effort::Fast) | (Fit::Range, Effort::Balanced) => Chosen {
-            grid: centred(code),
-            error: 0.0,
-        },
-        (Fit::LeastError, Effort::Balanced) => balanced(),
-        (_, Effort::Best) => {
-            let mut best = balanced();
-            let code = best.grid.unit;
-            for code in code.saturating_sub(2).max(least)..=code.saturating_add(1) {
-                let centre = centred(code);
-                for by in -4..=4 {
-                    best = better(best, tried(centre.moved(by)));
-                }
+        if code < least {
+            // Nearly constant, far from zero: the codes reach beyond the range, and the first is put on its
+            // end.
+            return Chosen {
+                grid: Grid::new(self.units, least, low, self.width),
+                error: 0.0,
+            };
+        }
+        match (self.fit, effort) {
+            (_, Effort::Fast) | (Fit::Range, Effort::Balanced) => Chosen {
+                grid: self.centred(code),
+                error: 0.0,
+            },
+            (Fit::LeastError, Effort::Balanced) => self.balanced(s, code),
+            (_, Effort::Best) => s.outline(Search {
+                fitting: self,
+                code,
+                least,
+            }),
+        }
+    }
+
+    /// The unit nearest to the range divided by the codes, times `spread`.
+    #[inline(always)]
+    fn near(&self, spread: f32) -> u8 {
+        let range = self.bounds.1 - self.bounds.0;
+        self.units
+            .nearest(range * (spread / (8.0 * top_code(self.width))))
+    }
+
+    #[inline(always)]
+    fn centred(&self, code: u8) -> Grid {
+        Grid::centred(self.units, code, self.bounds.0, self.bounds.1, self.width)
+    }
+
+    #[inline(always)]
+    fn tried(&self, s: S, grid: Grid) -> Chosen {
+        Chosen {
+            grid,
+            error: grid.squared_error(s, self.x),
+        }
+    }
+
+    /// The better of two grids.
+    #[inline(always)]
+    fn balanced(&self, s: S, code: u8) -> Chosen {
+        let centre = self.centred(code);
+        let (first, second) = if self.width <= 2 {
+            // So few codes that a tile with an outlier and one without want other units altogether.
+            (centre, self.centred(self.near(1.0)))
+        } else {
+            let [down, up] = MOVES[usize::from(self.width) - 1];
+            (centre.moved(down), centre.moved(up))
+        };
+        self.tried(s, first).better(self.tried(s, second))
+    }
+}
+
+/// The search of [`Effort::Best`]: units and zero points around the better of two grids.
+struct Search<'x, S: Simd, const N: usize> {
+    fitting: Fitting<'x, S, N>,
+    code: u8,
+    least: u8,
+}
+
+impl<S: Simd, const N: usize> Part<S> for Search<'_, S, N> {
+    type Output = Chosen;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Chosen {
+        let mut best = self.fitting.balanced(s, self.code);
+        let code = best.grid.unit;
+        for code in code.saturating_sub(2).max(self.least)..=code.saturating_add(1) {
+            let centre = self.fitting.centred(code);
+            for by in -4..=4 {
+                best = best.better(self.fitting.tried(s, centre.moved(by)));
             }
-            best
         }
+        best
     }
 }
 

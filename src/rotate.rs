@@ -6,7 +6,7 @@
 //! either way. The transform with the pivot first is TAH-Quant's (arXiv 2506.01352); the XOR exchange of
 //! all pairs instead of one swap is this format's.
 
-use crate::arch::{LANES, Simd};
+use crate::arch::{LANES, Simd, array};
 
 /// A tile in registers: `N` vectors of 16 values.
 pub(crate) type Tile<S, const N: usize> = [<S as Simd>::F; N];
@@ -45,6 +45,17 @@ static SIGNS_H: [[i16; LANES]; LANES] = {
     table
 };
 
+/// The numbers of a tile's elements.
+static PIVOTS: [[i16; LANES]; 128 / LANES] = {
+    let mut table = [[0; LANES]; 128 / LANES];
+    let mut p = 0;
+    while p < 128 {
+        table[p / LANES][p % LANES] = p as i16;
+        p += 1;
+    }
+    table
+};
+
 /// `ONE_HOT[p][k]`: 1 where `k` is `p`.
 static ONE_HOT: [[f32; LANES]; LANES] = {
     let mut table = [[0.0; LANES]; LANES];
@@ -72,7 +83,7 @@ pub(crate) fn spectrum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Tile<S,
         stride /= 2;
     }
     let scale = s.splat(1.0 / (N * LANES) as f32);
-    core::array::from_fn(|v| s.mul(s.wht(c[v]), scale))
+    array!(N, v => s.mul(s.wht(c[v]), scale))
 }
 
 /// From the coefficients about pivot 0 to those about `pivot`.
@@ -80,34 +91,32 @@ pub(crate) fn spectrum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Tile<S,
 pub(crate) fn about<S: Simd, const N: usize>(s: S, spectrum: &Tile<S, N>, pivot: usize) -> Tile<S, N> {
     let signs = s.bits(s.load(&SIGNS[pivot % LANES]));
     let flipped = s.xor(signs, s.bits(s.splat(-0.0)));
-    core::array::from_fn(|v| {
+    array!(N, v => {
         let mask = if parity(v & (pivot / LANES)) {
             flipped
         } else {
             signs
         };
-        s.from_bits(s.xor(s.bits(spectrum[v]), mask))
+        s.float_of_bits(s.xor(s.bits(spectrum[v]), mask))
     })
 }
 
-/// Puts the range of the coefficients about every pivot into `ranges`, in steps of their peak / 127.
+/// Steps of the largest coefficient in which [`pivot_ranges`] counts: a range and a pivot fit into an i16.
+const RANGE_STEPS: f32 = 63.0;
+
+/// For every pivot, the range of the coefficients about it, in steps of their peak, times 128, plus the
+/// pivot: the least of these names the pivot of the narrowest range, the lowest of several.
 ///
-/// A pivot only chooses signs, so the largest of them all under each choice comes from one butterfly whose
-/// sums are maxima. `peak` is the largest magnitude of `spectrum`, above 0.
+/// A pivot only chooses signs, so the largest of all coefficients under each choice comes from one
+/// butterfly whose sums are maxima. `peak` is the largest magnitude of `spectrum`, above 0.
 #[inline(always)]
-pub(crate) fn pivot_ranges<S: Simd, const N: usize>(
-    s: S,
-    spectrum: &Tile<S, N>,
-    peak: f32,
-    ranges: &mut [i16],
-) {
+pub(crate) fn pivot_ranges<S: Simd, const N: usize>(s: S, spectrum: &Tile<S, N>, peak: f32) -> [S::H; N] {
     // Rounds to integers that the low half of the sum's bits holds.
     let rounder = s.splat(12_582_912.0);
-    let scale = s.splat(127.0 / peak);
-    let mut largest: [S::H; N] =
-        core::array::from_fn(|v| s.narrow(s.bits(s.add(s.mul(spectrum[v], scale), rounder))));
+    let scale = s.splat(RANGE_STEPS / peak);
+    let mut largest: [S::H; N] = array!(N, v => s.narrow(s.bits(s.add(s.mul(spectrum[v], scale), rounder))));
     let zero = s.load_h(&[0; LANES]);
-    let mut negated: [S::H; N] = core::array::from_fn(|v| s.sub_h(zero, largest[v]));
+    let mut negated: [S::H; N] = array!(N, v => s.sub_h(zero, largest[v]));
     let mut stride = N / 2;
     while stride > 0 {
         let mut v = 0;
@@ -126,10 +135,20 @@ pub(crate) fn pivot_ranges<S: Simd, const N: usize>(
         }
         stride /= 2;
     }
-    for (v, ranges) in ranges.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+    array!(N, v => {
         let (l, n) = s.sign_maxima(largest[v], negated[v]);
-        s.store_h(s.add_h(l, n), ranges);
+        s.add_h(s.shl_h::<7>(s.add_h(l, n)), s.load_h(&PIVOTS[v]))
+    })
+}
+
+/// The pivot of the narrowest range.
+#[inline(always)]
+pub(crate) fn narrowest<S: Simd, const N: usize>(s: S, ranges: &[S::H; N]) -> usize {
+    let mut least = ranges[0];
+    for &ranges in &ranges[1..] {
+        least = s.min_h(least, ranges);
     }
+    usize::from(s.reduce_min_h(least) as u16 % 128)
 }
 
 /// The integers `N_(i XOR pivot) / 8` of `codes`, but for the zero point, which [`add_zero_point`] adds.
@@ -227,17 +246,20 @@ mod tests {
             .as_flattened()
             .iter()
             .fold(0f32, |peak, c| peak.max(c.abs()));
-        let mut ranges = [0; 64];
-        pivot_ranges::<_, 4>(Scalar, &whole, peak, &mut ranges);
-        for (pivot, &range) in ranges.iter().enumerate() {
+        let ranges = pivot_ranges::<_, 4>(Scalar, &whole, peak);
+        let mut least = (i16::MAX, 0);
+        for (pivot, &key) in ranges.as_flattened().iter().enumerate() {
+            assert_eq!(usize::from(key as u16 % 128), pivot);
             let c = about::<_, 4>(Scalar, &whole, pivot);
             let values = c
                 .as_flattened()
                 .iter()
-                .map(|c| (c * 127.0 / peak).round_ties_even() as i16);
+                .map(|c| (c * RANGE_STEPS / peak).round_ties_even() as i16);
             let exact = values.clone().max().unwrap() - values.min().unwrap();
-            assert!((range - exact).abs() <= 2, "pivot {pivot}: {range} {exact}");
+            assert!((key / 128 - exact).abs() <= 2, "pivot {pivot}: {key} {exact}");
+            least = least.min((key / 128, pivot));
         }
+        assert_eq!(narrowest::<_, 4>(Scalar, &ranges), least.1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Tiles in and out of rows: loading with the channel exponents taken out, tails, and the statistics
 //! that decisions rest on.
 
-use crate::arch::{LANES, Simd};
+use crate::arch::{LANES, Simd, array};
 use crate::element::Element;
 use crate::rotate::Tile;
 
@@ -46,12 +46,15 @@ pub(crate) fn load<S: Simd, E: Element, const N: usize, const G: usize>(
     for (value, element) in values.iter_mut().zip(elements) {
         *value = element.to_f32();
     }
+    let Some(exponents) = exponents else {
+        return scaled(s, &values, None, scale);
+    };
+    if exponents.len() == G {
+        return scaled(s, &values, Some(exponents), scale);
+    }
     let mut padded = [0; G];
-    let exponents = exponents.map(|exponents| {
-        padded[..exponents.len()].copy_from_slice(exponents);
-        &padded[..]
-    });
-    scaled(s, &values, exponents, scale)
+    padded[..exponents.len()].copy_from_slice(exponents);
+    scaled(s, &values, Some(&padded), scale)
 }
 
 #[inline(always)]
@@ -65,13 +68,13 @@ fn scaled<S: Simd, const N: usize>(
     let one = 127 - scale.exponent;
     let Some(exponents) = exponents else {
         let factor = s.splat(f32::from_bits((one.clamp(scale.floor, 254) as u32) << 23));
-        return core::array::from_fn(|v| s.mul(s.load(&values[v]), factor));
+        return array!(N, v => s.mul(s.load(&values[v]), factor));
     };
     let exponents = exponents.as_chunks::<LANES>().0;
     let (one, floor) = (s.splat_i(one), s.splat_i(scale.floor));
-    core::array::from_fn(|v| {
+    array!(N, v => {
         let biased = s.max_i(s.sub_i(one, s.load_i8(&exponents[v])), floor);
-        s.mul(s.load(&values[v]), s.from_bits(s.shl::<23>(biased)))
+        s.mul(s.load(&values[v]), s.float_of_bits(s.shl::<23>(biased)))
     })
 }
 
@@ -81,7 +84,7 @@ pub(crate) fn apply_exponents<S: Simd, const N: usize>(s: S, y: &mut Tile<S, N>,
     let exponents = exponents.as_chunks::<LANES>().0;
     let bias = s.splat_i(127);
     for (y, k) in y.iter_mut().zip(exponents) {
-        *y = s.mul(*y, s.from_bits(s.shl::<23>(s.add_i(s.load_i8(k), bias))));
+        *y = s.mul(*y, s.float_of_bits(s.shl::<23>(s.add_i(s.load_i8(k), bias))));
     }
 }
 
@@ -97,14 +100,14 @@ pub(crate) fn peak_bits<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::I {
 
 /// Replaces the channels beyond the row by the mean of the others, which widens no range and adds little
 /// to the transform. What they decode to is dropped.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn pad<S: Simd, const N: usize, const G: usize>(s: S, x: &mut Tile<S, N>, valid: usize) {
     let mean = sum(s, x) / valid as f32;
     let mut values = [0.0; G];
     store(s, x, &mut values);
     values[valid..].fill(mean);
     let chunks = values.as_chunks::<LANES>().0;
-    *x = core::array::from_fn(|v| s.load(&chunks[v]));
+    *x = array!(N, v => s.load(&chunks[v]));
 }
 
 #[inline(always)]

@@ -99,10 +99,10 @@ fn encoder_bytes_are_pinned() {
     }
     let pinned = std::fs::read_to_string(&path).expect("the table is checked in");
     for level in Level::available() {
-        let table = if *level == Level::SCALAR {
+        let table = if level == Level::SCALAR {
             scalar.clone()
         } else {
-            table(*level)
+            table(level)
         };
         for (got, expected) in table.lines().zip(pinned.lines()) {
             assert_eq!(got, expected, "level {}", level.name());

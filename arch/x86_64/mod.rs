@@ -1,0 +1,3 @@
+//! Levels of x86-64.
+
+pub(super) mod avx2;
