@@ -1,14 +1,5 @@
 //! What an encoder is asked to do: presets, knobs, and their validation.
 //!
-//! A [`Config`] is a plain struct. Start from a preset and change what you need:
-//!
-//! ```
-//! use tahq::{Config, Effort};
-//!
-//! let config = Config { effort: Effort::Best, ..Config::INT4 };
-//! assert!(config.validate().is_ok());
-//! ```
-//!
 //! Nothing here reaches the wire but through the header's fields: a decoder never needs the
 //! configuration that a frame was made with.
 
@@ -193,7 +184,14 @@ pub enum Effort {
     Best,
 }
 
-/// Everything an encoder is asked to do. See the [module](self) for use.
+/// Everything an encoder is asked to do. Start from a preset and change what you need:
+///
+/// ```
+/// use tahq::{Config, Effort};
+///
+/// let config = Config { effort: Effort::Best, ..Config::INT4 };
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
     /// Tile size G.

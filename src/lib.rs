@@ -70,6 +70,11 @@ mod quantise;
 mod rotate;
 mod tile;
 
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 pub use arch::Level;
 pub use config::{
     Allocation, Config, Effort, Exponents, Fit, Granularity, Rank, Rotation, Rounding, Share, TileSize,

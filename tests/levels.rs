@@ -77,7 +77,7 @@ fn adversarial(rng: &mut Rng, len: usize) -> Vec<f32> {
                 3 => [0.0, -0.0, scale, -scale][(bits % 4) as usize],
                 4 => f32::from_bits((bits & 0x80ff_ffff) as u32),
                 5 => f32::from_bits((bits & 0xff7f_ffff) as u32 | 0x0080_0000) * 0.5,
-                6 if bits % 61 == 0 => unit * scale * 1000.0,
+                6 if bits.is_multiple_of(61) => unit * scale * 1000.0,
                 6 => unit * scale,
                 _ => f32::MAX * unit.signum(),
             };

@@ -25,7 +25,7 @@ fn every_case_has_every_key() {
     let options = "--rows 1,40 --width 577 --dtype f32,f16,bf16 --preset int4,tah-quant --effort fast \
                    --threads 1,2 --level all --samples 1";
     let cases = cases(options);
-    let levels = tahq::Level::available().len();
+    let levels = tahq::Level::available().count();
     assert_eq!(cases.len(), 2 * 3 * 2 * 2 * levels);
     for case in &cases {
         for key in ["dtype", "preset", "effort", "level"] {
