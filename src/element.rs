@@ -47,7 +47,7 @@ pub(crate) use with_elements;
 pub trait Element: Pod + sealed::Sealed {
     /// Its code in the header.
     const SOURCE: SourceType;
-    /// The exponent `e` for which every value below `2^e` in magnitude is finite after rounding.
+    /// An exponent `e` for which every value below `2^e` in magnitude is finite after rounding.
     #[doc(hidden)]
     const SAFE_EXPONENT: i32;
     /// Rounds to nearest, ties to even; overflow gives an infinity, a NaN stays a NaN.

@@ -22,10 +22,14 @@ use crate::frame::{
 use crate::pack;
 use crate::quantise::{self, Chosen, Dither, Fitting, Grid, Start, Units};
 use crate::rotate::{self, Tile};
-use crate::tile::{self, MAX_TILE, Scale};
+use crate::tile::{self, Factors, MAX_TILE, Scale};
 
 /// How much narrower the rotated range must be. A plain tile decodes faster, and this costs 0.02 dB.
 const NARROWER: f32 = 0.95;
+
+/// Tiles whose coefficients are all below this, in a row scaled to about 1, are below its least unit, and are
+/// left plain.
+const SILENCE: f32 = 1e-30;
 
 /// Pivots that [`Effort::Best`] tries, those of the narrowest ranges.
 const PIVOTS_TRIED: usize = 4;
@@ -364,7 +368,8 @@ impl<'a> Encoder<'a> {
         if header.exponents == ExponentMode::Agreed {
             header.table_check = given.map_or(0, frame::table_check);
         }
-        let body_len = header.body_len().map_err(|_| EncodeError::FrameTooLarge)? as usize;
+        let body_len = header.body_len().map_err(|_| EncodeError::FrameTooLarge)?;
+        let body_len = usize::try_from(body_len).map_err(|_| EncodeError::FrameTooLarge)?;
         let needed = body_len.checked_add(after).ok_or(EncodeError::FrameTooLarge)?;
         if out.len() < needed {
             return Err(EncodeError::OutputLength {
@@ -782,14 +787,14 @@ fn scale_row<'t, S: Simd, E: Element, const N: usize, const G: usize>(
     s: S,
     row: &[E],
     exponents: Option<&'t [i8]>,
-    (least, _): (i32, i32),
+    (least, most): (i32, i32),
     width: u8,
     index: u32,
 ) -> Result<(Scale<'t>, u8), EncodeError> {
     let bound = Scale {
         exponents,
         exponent: 0,
-        floor: 1,
+        factors: Factors::Bounding,
     };
     let mut peak = s.splat_i(0);
     for t in 0..row.len().div_ceil(G) {
@@ -809,7 +814,11 @@ fn scale_row<'t, S: Simd, E: Element, const N: usize, const G: usize>(
     let scale = Scale {
         exponents,
         exponent,
-        floor: 0,
+        factors: if exponent + most >= 127 {
+            Factors::Split
+        } else {
+            Factors::Single
+        },
     };
     Ok((scale, base as u8))
 }
@@ -925,7 +934,7 @@ fn transform<S: Simd, const N: usize, const G: usize>(
             }
             let spectrum = rotate::spectrum(s, &x);
             let largest = peak(tile::bounds(s, &spectrum));
-            if largest == 0.0 {
+            if largest < SILENCE {
                 return plain;
             }
             let ranges = rotate::pivot_ranges(s, &spectrum, largest);
@@ -1077,8 +1086,8 @@ impl RowJob<'_> {
         });
     }
 
-    /// Whether some element might decode to an infinity in the source type: the peak plus the largest
-    /// error that the unit allows, times the largest channel exponent.
+    /// Whether some element might decode to an infinity, before its channel exponent or in the source type
+    /// after it: the peak plus what the largest unit of error in every code makes of it.
     #[inline(always)]
     fn may_overflow<S: Simd, E: Element, const N: usize>(
         &self,
@@ -1088,14 +1097,14 @@ impl RowJob<'_> {
         exponent: i32,
     ) -> bool {
         let highest = self.plan.extremes.1;
-        // The row is scaled to below 2, and no error exceeds what G codes of the widest unit can make.
-        if exponent + highest + 12 < E::SAFE_EXPONENT {
+        // The row is scaled to below 4, and no error exceeds what G codes of the widest unit can make.
+        if exponent + highest + 12 < E::SAFE_EXPONENT && exponent + 12 < 127 {
             return false;
         }
         let peak = f32::from_bits(s.reduce_max_i(tile::peak_bits(s, loaded)) as u32);
         let bound = peak + coded.grid.step() * (N * LANES) as f32;
-        let bound_exponent = (bound.to_bits() >> 23) as i32 - 126;
-        bound_exponent + exponent + highest > E::SAFE_EXPONENT
+        let bound_exponent = (bound.to_bits() >> 23) as i32 - 126 + exponent;
+        bound_exponent + highest > E::SAFE_EXPONENT || bound_exponent > 127
     }
 
     /// Makes sure that a tile near the end of the source type's range decodes to finite values: as it is
@@ -1140,16 +1149,22 @@ impl RowJob<'_> {
             tile::pad::<Scalar, N, G>(s, &mut tile, elements.len());
         }
         if width == 0 {
-            // A constant nearer to zero, at last zero itself.
-            let mut zero_point = i16::from_le_bytes([descriptor[0], descriptor[1]]);
-            loop {
-                zero_point -= zero_point.signum();
-                let [low, high] = zero_point.to_le_bytes();
-                *descriptor = [low, high, descriptor[2], 0];
-                if overflowing(descriptor, codes).is_none() {
-                    return;
+            // The constant farthest from zero that is finite everywhere; zero is.
+            let zero_point = i32::from(i16::from_le_bytes([descriptor[0], descriptor[1]]));
+            let constant = |magnitude: i32| {
+                let [low, high] = ((magnitude * zero_point.signum()) as i16).to_le_bytes();
+                [low, high, descriptor[2], 0]
+            };
+            let (mut finite, mut beyond) = (0, zero_point.abs() + 1);
+            while beyond - finite > 1 {
+                let middle = (finite + beyond) / 2;
+                match overflowing(&constant(middle), codes) {
+                    None => finite = middle,
+                    Some(_) => beyond = middle,
                 }
             }
+            *descriptor = constant(finite);
+            return;
         }
         let grid = quantise::cover(tile::bounds(s, &tile), width, units, Start::TowardsZero);
         grid.codes(s, &tile, None, codes);
@@ -1297,7 +1312,7 @@ impl<S: Simd, const N: usize, const G: usize> Part<S> for SearchTransform<'_, S,
         let mut chosen = self.coding.fit(s, &best);
         let spectrum = rotate::spectrum(s, &x);
         let largest = peak(tile::bounds(s, &spectrum));
-        if largest > 0.0 {
+        if largest >= SILENCE {
             let mut keys = [[0i16; LANES]; N];
             for (ranges, keys) in rotate::pivot_ranges(s, &spectrum, largest)
                 .into_iter()
@@ -1339,11 +1354,13 @@ fn code_constant<S: Simd, const N: usize, const G: usize>(
     units: Units,
 ) -> Coded<S, N> {
     let sum = tile::sum(s, &loaded);
-    let (low, high) = tile::bounds(s, &loaded);
-    let largest = if -low > high { low } else { high };
+    let largest = peak(tile::bounds(s, &loaded));
     let (pivot, value) = if largest * largest * valid as f32 > sum * sum {
-        let pivot = tile::position(s, &loaded, largest.abs());
-        (Some(pivot as u8), largest / G as f32)
+        let pivot = tile::position(s, &loaded, largest);
+        // Of two of the same magnitude the first is the one kept, with its own sign.
+        let mut values = [0.0; G];
+        tile::store(s, &loaded, &mut values);
+        (Some(pivot as u8), values[pivot] / G as f32)
     } else {
         (None, sum / valid as f32)
     };

@@ -3,8 +3,8 @@
 //! `k_c = round((log2 m_c - typical) / 2)`, with `m_c` the mean magnitude of a channel and `typical` the mean
 //! of the logarithms: the exponent one half leaves loud channels louder, but no longer loud enough to
 //! drown their tile. Measuring from the typical channel before halving keeps most channels on one
-//! exponent instead of splitting them at a rounding boundary. The table is then moved as a whole so that no
-//! finite input overflows when its exponent is taken out.
+//! exponent instead of splitting them at a rounding boundary. The table is then moved as a whole so that none of
+//! the input looked at overflows when its exponent is taken out.
 
 use crate::element::Element;
 use crate::frame::EXPONENT_MIN;

@@ -555,18 +555,7 @@ impl<'a> Frame<'a> {
     pub fn parse(bytes: &'a [u8], table: Option<&'a [i8]>) -> Result<Self, DecodeError> {
         let (header, _) = Header::parse(bytes)?;
         let needed = header.frame_len()?;
-        if bytes.len() < needed {
-            return Err(DecodeError::Truncated {
-                needed: needed as u64,
-                available: bytes.len(),
-            });
-        }
-        if bytes.len() > needed {
-            return Err(DecodeError::TrailingBytes {
-                needed: needed as u64,
-                available: bytes.len(),
-            });
-        }
+        check_len(bytes, needed)?;
         let (checked, checksum) = bytes.split_at(needed - CHECKSUM_LEN);
         let found = u32::from_le_bytes([checksum[0], checksum[1], checksum[2], checksum[3]]);
         let computed = crc32fast::hash(checked);
@@ -584,18 +573,7 @@ impl<'a> Frame<'a> {
     /// The first fault found.
     pub fn from_body(header: Header, body: &'a [u8], table: Option<&'a [i8]>) -> Result<Self, DecodeError> {
         let needed = to_usize(header.body_len()? as u64)?;
-        if body.len() < needed {
-            return Err(DecodeError::Truncated {
-                needed: needed as u64,
-                available: body.len(),
-            });
-        }
-        if body.len() > needed {
-            return Err(DecodeError::TrailingBytes {
-                needed: needed as u64,
-                available: body.len(),
-            });
-        }
+        check_len(body, needed)?;
         let exponents = check_exponents(&header, body, table)?;
         let row_map = &body[header.row_map()];
         if header.encoding == Encoding::RowMixed && !header.is_empty() {
@@ -700,6 +678,16 @@ impl<'a> Frame<'a> {
             let header = frame.header;
             (row, Some(Row::of_block(header, hi, layout, bytes)))
         })
+    }
+}
+
+/// Checks that there are exactly the bytes `needed`.
+fn check_len(bytes: &[u8], needed: usize) -> Result<(), DecodeError> {
+    let (needed, available) = (needed as u64, bytes.len());
+    match available as u64 {
+        len if len < needed => Err(DecodeError::Truncated { needed, available }),
+        len if len > needed => Err(DecodeError::TrailingBytes { needed, available }),
+        _ => Ok(()),
     }
 }
 

@@ -42,7 +42,7 @@
 //! - Decoding gives the same bits on every target and at every [`Level`]; so does encoding, in debug and
 //!   release.
 //! - Every input gives a result or an error: no panic, no allocation, no recursion, no unbounded work. After
-//!   an error the output buffer holds zeros.
+//!   a decoding error the output buffer holds zeros.
 //! - What an encoder writes decodes to finite values, in f32 and in the source type.
 //!
 //! # Features

@@ -334,10 +334,15 @@ impl<S: Simd, const N: usize> Fitting<'_, S, N> {
             };
         }
         if code < least {
-            // Nearly constant, far from zero: the codes reach beyond the range, and the first is put on its
+            // Nearly constant, far from zero. Where the codes reach beyond the range, the first is put on its
             // end.
+            let reach = 8.0 * self.units.value(least) * top_code(self.width);
             return Chosen {
-                grid: Grid::new(self.units, least, low, self.width),
+                grid: if reach >= high - low {
+                    Grid::new(self.units, least, low, self.width)
+                } else {
+                    self.centred(least)
+                },
                 error: 0.0,
             };
         }
@@ -443,7 +448,7 @@ pub(crate) fn cover((low, high): (f32, f32), width: u8, units: Units, start: Sta
             zero_point -= 1.0;
         }
         if start == Start::TowardsZero && low < 0.0 {
-            zero_point = -8.0 * round(0.4999 - zero_point * 0.125);
+            zero_point = ((zero_point as i32).div_euclid(8) * 8) as f32;
         }
         let grid = Grid::at(value, unit, zero_point.max(-32_768.0), top);
         if unit == 255 || grid.offset + grid.step * top >= high {

@@ -1,7 +1,7 @@
 //! Tiles in and out of rows: loading with the channel exponents taken out, tails, and the statistics
 //! that decisions rest on.
 
-use crate::arch::{LANES, Simd, array};
+use crate::arch::{LANES, Part, Simd, array};
 use crate::element::Element;
 use crate::rotate::Tile;
 
@@ -10,14 +10,24 @@ pub(crate) const MAX_TILE: usize = 128;
 
 /// Powers of two that bring a row to about 1: channel c is multiplied by `2^(-k_c - exponent)`.
 ///
-/// All arithmetic of the encoder is on numbers so scaled, whose squares neither overflow nor vanish.
+/// All arithmetic of the encoder is on numbers so scaled: squares do not overflow, and those that vanish
+/// are of numbers below the least unit of their row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale<'a> {
     pub(crate) exponents: Option<&'a [i8]>,
     pub(crate) exponent: i32,
-    /// The least biased exponent of a factor. 0 makes a factor that is too small vanish, 1 clamps it to
-    /// 2^-126, an upper bound.
-    pub(crate) floor: i32,
+    pub(crate) factors: Factors,
+}
+
+/// How the powers of a [`Scale`] are represented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Factors {
+    /// Powers below 2^-126 are taken for 2^-126, which bounds the result from above.
+    Bounding,
+    /// Every power is a normal f32.
+    Single,
+    /// Every power is a product of two normal f32.
+    Split,
 }
 
 /// Splits off the `index`th run of `G` elements of a row, fewer in the tail.
@@ -65,17 +75,53 @@ fn scaled<S: Simd, const N: usize>(
     scale: &Scale<'_>,
 ) -> Tile<S, N> {
     let values = values.as_chunks::<LANES>().0;
+    if scale.factors == Factors::Split {
+        return s.outline(Split::<N> {
+            values,
+            exponents,
+            exponent: scale.exponent,
+        });
+    }
     let one = 127 - scale.exponent;
     let Some(exponents) = exponents else {
-        let factor = s.splat(f32::from_bits((one.clamp(scale.floor, 254) as u32) << 23));
+        let factor = s.splat(f32::from_bits((one.clamp(1, 254) as u32) << 23));
         return array!(N, v => s.mul(s.load(&values[v]), factor));
     };
     let exponents = exponents.as_chunks::<LANES>().0;
-    let (one, floor) = (s.splat_i(one), s.splat_i(scale.floor));
+    let (one, least) = (s.splat_i(one), s.splat_i(1));
     array!(N, v => {
-        let biased = s.max_i(s.sub_i(one, s.load_i8(&exponents[v])), floor);
+        let biased = s.max_i(s.sub_i(one, s.load_i8(&exponents[v])), least);
         s.mul(s.load(&values[v]), s.float_of_bits(s.shl::<23>(biased)))
     })
+}
+
+/// Scaling by powers that one f32 does not hold: by two of them, exact as one would be.
+struct Split<'a, const N: usize> {
+    values: &'a [[f32; LANES]],
+    exponents: Option<&'a [i8]>,
+    exponent: i32,
+}
+
+impl<S: Simd, const N: usize> Part<S> for Split<'_, N> {
+    type Output = Tile<S, N>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Tile<S, N> {
+        let exponents = self.exponents.unwrap_or(&[0; MAX_TILE]).as_chunks::<LANES>().0;
+        // Numbers scaled by less than 2^-250 vanish beside their row.
+        let least = s.splat_i(-250);
+        // Makes the power positive, so that it can be halved by a shift; 256 of it are each half's.
+        let whole = s.splat_i(512);
+        let bias = s.splat_i(127 - 256);
+        array!(N, v => {
+            let power = s.sub_i(s.splat_i(-self.exponent), s.load_i8(&exponents[v]));
+            let power = s.add_i(s.max_i(power, least), whole);
+            let half = s.shr::<1>(power);
+            let first = s.float_of_bits(s.shl::<23>(s.add_i(half, bias)));
+            let second = s.float_of_bits(s.shl::<23>(s.add_i(s.sub_i(power, half), bias)));
+            s.mul(s.mul(s.load(&self.values[v]), first), second)
+        })
+    }
 }
 
 /// Multiplies by `2^k_c`: the last step of decoding.

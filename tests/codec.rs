@@ -278,6 +278,81 @@ fn extremes_decode_to_finite_values() {
 }
 
 #[test]
+fn the_end_of_the_range_is_kept() {
+    // A row whose peak is in the last octave of f32.
+    let x: Vec<f32> = (0..64).map(|i| f32::MAX * (i as f32 / 32.0 - 1.0)).collect();
+    for config in [Config::INT8, Config::INT4, Config::TAH_QUANT] {
+        let config = Config {
+            exponents: Exponents::None,
+            ..config
+        };
+        let frame = encode(&Encoder::new(config).expect("valid"), &x, 1, 64);
+        let y: Vec<f32> = decode(&Decoder::new(), &frame, 64);
+        let largest = x
+            .iter()
+            .zip(&y)
+            .map(|(x, y)| (x / 2.0 - y / 2.0).abs())
+            .fold(0.0, f32::max);
+        assert!(
+            largest < f32::MAX / 16.0 && y.iter().all(|y| y.is_finite()),
+            "{largest} {config:?}"
+        );
+    }
+    // A channel whose exponent takes a power of two out that f32 does not hold.
+    let mut table = vec![0i8; 64];
+    table[40] = 30;
+    let mut x: Vec<f32> = (0..64)
+        .map(|i| 2f32.powi(100) * (i as f32 / 32.0 - 1.0))
+        .collect();
+    x[40] = 2f32.powi(127);
+    let config = Config {
+        exponents: Exponents::Agreed,
+        ..Config::INT8
+    };
+    let frame = encode(
+        &Encoder::new(config).expect("valid").with_exponents(&table),
+        &x,
+        1,
+        64,
+    );
+    let y: Vec<f32> = decode(&Decoder::new().with_exponents(&table), &frame, 64);
+    assert!((y[40] / x[40] - 1.0).abs() < 0.2, "{} {}", y[40], x[40]);
+    // The loudest and the quietest numbers at once.
+    let mut table = vec![-126i8; 64];
+    table[7] = 127;
+    let mut x = vec![f32::from_bits(3); 64];
+    x[7] = f32::MAX;
+    let frame = encode(
+        &Encoder::new(config).expect("valid").with_exponents(&table),
+        &x,
+        1,
+        64,
+    );
+    let y: Vec<f32> = decode(&Decoder::new().with_exponents(&table), &frame, 64);
+    assert!(y.iter().all(|y| y.is_finite()) && y[7] > f32::MAX / 2.0, "{y:?}");
+}
+
+#[test]
+fn tables_of_negative_exponents_overflow_nothing() {
+    let mut random = Random(71);
+    for exponent in [-20i8, -126, 20] {
+        let table = vec![exponent; 64];
+        for config in every_config().into_iter().step_by(5) {
+            let config = Config {
+                exponents: Exponents::Agreed,
+                ..config
+            };
+            let encoder = Encoder::new(config).expect("valid").with_exponents(&table);
+            let decoder = Decoder::new().with_exponents(&table);
+            let end = f32::MAX * 2f32.powi(i32::from(exponent).min(0));
+            let x: Vec<f32> = (0..128).map(|_| end * random.unit().signum()).collect();
+            let y: Vec<f32> = decode(&decoder, &encode(&encoder, &x, 2, 64), 128);
+            assert!(y.iter().all(|y| y.is_finite()), "{exponent} {config:?}");
+        }
+    }
+}
+
+#[test]
 fn quality_does_not_depend_on_the_scale() {
     let mut random = Random(23);
     let (rows, width) = (40u32, 192u32);
@@ -348,6 +423,15 @@ fn codeless_tiles_are_a_constant_or_a_spike() {
     let mut x = vec![3.0f32; 128];
     x[64..].fill(0.0);
     x[64 + 9] = -7.0;
+    // Where two are of one size, the spike is one of them as it is.
+    let mut twins = vec![0.0f32; 64];
+    (twins[3], twins[5]) = (-3.0, 3.0);
+    let y: Vec<f32> = decode(
+        &Decoder::new(),
+        &encode(&Encoder::new(config).expect("valid"), &twins, 1, 64),
+        64,
+    );
+    assert_eq!((y[3], y[5]), (-3.0, 0.0));
     let frame = encode(&Encoder::new(config).expect("valid"), &x, 1, 128);
     assert_eq!(frame.len(), 28 + 4 + 4 + 8 + 4);
     let y: Vec<f32> = decode(&Decoder::new(), &frame, 128);

@@ -25,15 +25,6 @@ fn checksum<E: Element>(encoder: &Encoder<'_>, x: &[E], rows: u32, width: u32) -
 }
 
 fn table(level: Level) -> String {
-    let presets = [
-        ("tah-quant", Config::TAH_QUANT),
-        ("tah-quant-token", Config::TAH_QUANT_TOKEN),
-        ("int4", Config::INT4),
-        ("mixed", Config::MIXED),
-        ("int3", Config::INT3),
-        ("gradient", Config::GRADIENT),
-        ("int8", Config::INT8),
-    ];
     let variants = [
         (
             "int4 G32",
@@ -63,7 +54,7 @@ fn table(level: Level) -> String {
             writeln!(text, "{:<32} {name:<28} {value}", sample.name).expect("a string takes anything");
         };
         let width = sample.width as usize;
-        for (name, config) in presets.into_iter().chain(variants) {
+        for (name, config) in common::PRESETS.into_iter().chain(variants) {
             for effort in [Effort::Fast, Effort::Balanced, Effort::Best] {
                 let encoder = Encoder::new(Config { effort, ..config })
                     .expect("valid")

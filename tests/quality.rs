@@ -49,15 +49,6 @@ fn mean(samples: &[Sample], f: impl Fn(&Sample) -> (f64, f64)) -> (f64, f64) {
 fn presets_keep_their_distance() {
     let all = bf16_samples();
     let (activations, gradients): (Vec<_>, Vec<_>) = all.into_iter().partition(Sample::is_activation);
-    let configs = [
-        ("tah-quant", Config::TAH_QUANT),
-        ("tah-quant-token", Config::TAH_QUANT_TOKEN),
-        ("int4", Config::INT4),
-        ("mixed", Config::MIXED),
-        ("int3", Config::INT3),
-        ("gradient", Config::GRADIENT),
-        ("int8", Config::INT8),
-    ];
     println!("{:<28}{:>22}{:>22}", "", "activations", "gradients");
     println!("{:<28}{:>11}{:>11}{:>11}{:>11}", "", "bits", "dB", "bits", "dB");
     let line = |name: &str, f: &dyn Fn(&Sample) -> (f64, f64)| {
@@ -81,7 +72,7 @@ fn presets_keep_their_distance() {
         (Effort::Best, "best"),
     ];
     let mut results = Vec::new();
-    for (name, config) in configs {
+    for (name, config) in common::PRESETS {
         for (effort, label) in efforts {
             let config = Config { effort, ..config };
             let [a, _] = line(&format!("{name} {label}"), &|sample| measure(config, sample));

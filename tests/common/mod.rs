@@ -5,6 +5,7 @@ use std::path::Path;
 
 use half::bf16;
 use safetensors::{Dtype, SafeTensors};
+use tahq::Config;
 
 /// One sample of one tensor: `rows x width`, row-major.
 #[derive(Clone, Debug)]
@@ -75,6 +76,17 @@ pub(crate) fn bf16_samples() -> Vec<Sample> {
     samples.retain(|sample| !sample.name.contains("f32"));
     samples
 }
+
+/// Every preset that quantises, by the name that the command has for it.
+pub(crate) const PRESETS: [(&str, Config); 7] = [
+    ("tah-quant", Config::TAH_QUANT),
+    ("tah-quant-token", Config::TAH_QUANT_TOKEN),
+    ("int4", Config::INT4),
+    ("mixed", Config::MIXED),
+    ("int3", Config::INT3),
+    ("gradient", Config::GRADIENT),
+    ("int8", Config::INT8),
+];
 
 /// Mean over tokens of relative squared error; all-zero tokens are left out.
 pub(crate) fn nmse(x: &[f32], y: &[f32], width: u32) -> f64 {
