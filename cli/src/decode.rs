@@ -12,7 +12,7 @@ use crate::failure::{Failure, named};
 use crate::frames::{FrameReader, decode_to};
 use crate::input::{fill, open_file, read_exponents};
 use crate::npy;
-use crate::output::Output;
+use crate::output::{Output, distinct};
 use crate::progress::Progress;
 use crate::raw;
 use crate::safetensors_file;
@@ -72,6 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         (Some(input), Some(output)) => (input, output),
         _ => return Err(Failure::usage("IN and OUT are needed; see --help")),
     };
+    distinct(input, output)?;
     let mut start = [0; 4];
     let mut file = open_file(input)?;
     let read = fill(&mut file, &mut start).map_err(|error| Failure::file(input, &error))?;

@@ -10,7 +10,7 @@ use crate::coder::{Coder, Options, locate};
 use crate::container;
 use crate::failure::Failure;
 use crate::measure::{show_db, stats_db};
-use crate::output::Output;
+use crate::output::{Output, distinct};
 use crate::progress::Progress;
 use crate::raw;
 use crate::safetensors_file;
@@ -80,6 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn encode_file(args: &Args, input: &Path, output: &Path) -> Result<(), Failure> {
+    distinct(input, output)?;
     let mut file = TensorFile::open(input)?;
     let name = file.name().to_owned();
     let in_file = |failure: Failure| failure.context(&name);

@@ -14,8 +14,7 @@ const EXIT_USAGE: u8 = 2;
 /// Why the command stops.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// `None` where nobody is left to tell: the reader of our output has gone.
-    message: Option<String>,
+    message: String,
     code: u8,
 }
 
@@ -23,7 +22,7 @@ impl Failure {
     /// A failure with one line to say.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self {
-            message: Some(message.to_string()),
+            message: message.to_string(),
             code: EXIT_FAILURE,
         }
     }
@@ -31,12 +30,12 @@ impl Failure {
     /// A failure of the options given, whose values clap cannot judge.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self {
-            message: Some(message.to_string()),
+            message: message.to_string(),
             code: EXIT_USAGE,
         }
     }
 
-    /// An I/O error of what `name` names; a closed pipe stays quiet.
+    /// An I/O error of what `name` names.
     pub(crate) fn io(name: impl fmt::Display, error: &io::Error) -> Self {
         Self::from(named(name, error))
     }
@@ -49,7 +48,7 @@ impl Failure {
     /// The same with where it happened in front.
     pub(crate) fn context(self, place: impl fmt::Display) -> Self {
         Self {
-            message: self.message.map(|message| format!("{place}: {message}")),
+            message: format!("{place}: {}", self.message),
             ..self
         }
     }
@@ -59,16 +58,15 @@ impl Failure {
         self.code
     }
 
-    /// What to say, on one line, if anything.
-    pub(crate) fn line(&self) -> Option<String> {
-        let message = self.message.as_deref()?;
-        Some(message.split_whitespace().collect::<Vec<_>>().join(" "))
+    /// What to say, on one line.
+    pub(crate) fn line(&self) -> String {
+        self.message.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message.as_deref().unwrap_or("the output was closed"))
+        f.write_str(&self.message)
     }
 }
 
@@ -90,14 +88,7 @@ impl From<io::Error> for Failure {
     /// For errors that say themselves where they come from, as those of [`Output`](crate::output::Output) and
     /// [`Input`](crate::input::Input) do.
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            Self {
-                message: None,
-                code: EXIT_FAILURE,
-            }
-        } else {
-            Self::new(describe(&error))
-        }
+        Self::new(describe(&error))
     }
 }
 

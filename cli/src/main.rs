@@ -74,9 +74,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if let Some(line) = failure.line() {
-                let _ = writeln!(std::io::stderr(), "tahq: {line}");
-            }
+            let _ = writeln!(std::io::stderr(), "tahq: {}", failure.line());
             ExitCode::from(failure.code())
         }
     }

@@ -10,6 +10,18 @@ use crate::failure::{Failure, named};
 
 const BUFFER: usize = 1 << 16;
 
+/// Refuses an output that is the input itself, which would be lost.
+pub(crate) fn distinct(input: &Path, output: &Path) -> Result<(), Failure> {
+    match (fs::canonicalize(input), fs::canonicalize(output)) {
+        (Ok(input), Ok(to)) if input == to && to.is_file() => Err(Failure::usage(format_args!(
+            "{}: is the input; name another file",
+            output.display()
+        ))),
+        // What cannot be found is not the input, or is reported when it is opened.
+        _ => Ok(()),
+    }
+}
+
 /// A destination. Its errors name it.
 pub(crate) struct Output {
     name: String,

@@ -9,7 +9,7 @@ use crate::encode::{self, RAW_HINT};
 use crate::failure::Failure;
 use crate::frames::{FrameReader, decode_to};
 use crate::input::{Input, read_exponents};
-use crate::output::Output;
+use crate::output::{Output, distinct};
 use crate::tensor::{FloatType, MAX_PIECE, Piece};
 
 /// Rows of a frame unless told. The channel exponents of a frame cost 8 bits a channel, here 0.03 bits an
@@ -23,6 +23,9 @@ pub(crate) fn encode(
     input: Option<&Path>,
     output: Option<&Path>,
 ) -> Result<(), Failure> {
+    if let (Some(input), Some(output)) = (input, output) {
+        distinct(input, output)?;
+    }
     let width = width.get();
     let rows = args.rows.map_or(ROWS, NonZeroU32::get);
     let elements = u64::from(rows) * u64::from(width);
@@ -101,6 +104,9 @@ pub(crate) fn decode(
     input: Option<&Path>,
     output: Option<&Path>,
 ) -> Result<(), Failure> {
+    if let (Some(input), Some(output)) = (input, output) {
+        distinct(input, output)?;
+    }
     let input = Input::open(input)?;
     let name = input.name().to_owned();
     let mut out = Output::open(output.unwrap_or(Path::new("-")))?;

@@ -171,10 +171,11 @@ fn an_old_result_survives_a_failure() {
     tahq(["decode", "--raw", &cut, &out]).fails(&["cut short"]);
     assert_eq!(read(&out), b"precious");
     assert_eq!(folder.names(), ["cut", "out.npy", "out.tahq", "x.safetensors"]);
-    // And is replaced by a success, in place too.
+    // And is replaced by a success.
     let good = folder.file("good.npy", &npy("<f4", false, "(4, 8)", &bytes(&waves(4, 8))));
-    tahq(["encode", &good, &good]).ok();
-    assert_ne!(read(&good)[..6], *b"\x93NUMPY");
+    let out = folder.file("out.tahq", b"precious");
+    tahq(["encode", &good, &out]).ok();
+    assert_ne!(read(&out), b"precious");
 }
 
 #[cfg(target_os = "linux")]
@@ -220,7 +221,7 @@ mod linux {
     }
 
     #[test]
-    fn closed_pipes_are_quiet() {
+    fn closed_pipes_are_one_line() {
         let folder = Folder::new();
         let x = folder.file("x.f32", &bytes(&waves(4000, 64)));
         let frames = folder.path("x.frames");
@@ -246,8 +247,34 @@ mod linux {
                 .unwrap();
             let output = child.wait_with_output().unwrap();
             assert_eq!(output.status.code(), Some(1), "{args:?}");
-            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+            let line = String::from_utf8_lossy(&output.stderr).to_lowercase();
+            assert!(
+                line.starts_with("tahq: ") && line.ends_with("broken pipe\n"),
+                "{args:?}: {line}"
+            );
+            assert_eq!(line.lines().count(), 1, "{args:?}: {line}");
         }
+    }
+
+    #[test]
+    fn the_input_is_not_overwritten() {
+        let folder = Folder::new();
+        let x = folder.file("x.f32", &bytes(&waves(40, 64)));
+        let frames = folder.path("x.frames");
+        tahq(["encode", "--raw", "--width", "64", &x, &frames]).ok();
+        let container = folder.path("x.tahq");
+        tahq(["encode", &data("smollm2_acts.safetensors"), &container]).ok();
+        let before = std::fs::read(&container).unwrap();
+        for args in [
+            &["encode", "--raw", "--width", "64", &x, &x][..],
+            &["decode", "--raw", &frames, &frames],
+            &["decode", &container, &container],
+            &["encode", &container, &container],
+            &["inspect", &container, "--png", &container],
+        ] {
+            tahq(args).fails(&["is the input"]);
+        }
+        assert_eq!(std::fs::read(&container).unwrap(), before);
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(super) struct Grid {
     height: u32,
     width: u32,
     cells: Vec<Cell>,
+    /// The row of the grid that was filled last, and with what: millions of pruned rows share a few.
+    filled: Option<(u64, Cell)>,
 }
 
 impl Grid {
@@ -42,6 +44,7 @@ impl Grid {
             height: rows.min(MOST),
             width: tiles.min(MOST),
             cells: Vec::new(),
+            filled: None,
         }
     }
 
@@ -86,6 +89,11 @@ impl Grid {
 
     /// Notes the same for all of a row.
     pub(super) fn fill_row(&mut self, row: u32, cell: Cell) {
+        let line = u64::from(row) * u64::from(self.height) / u64::from(self.rows.max(1));
+        if self.filled == Some((line, cell)) {
+            return;
+        }
+        self.filled = Some((line, cell));
         // One tile of each column of the grid.
         for column in 0..self.width {
             let tile = (u64::from(column) * u64::from(self.tiles)).div_ceil(u64::from(self.width)) as u32;

@@ -19,7 +19,7 @@ use crate::failure::{Failure, named};
 use crate::frames::FrameReader;
 use crate::input::{Input, fill, open_file};
 use crate::npy;
-use crate::output::Output;
+use crate::output::{Output, distinct};
 use crate::progress::Progress;
 use crate::safetensors_file;
 use crate::tensor::{self, FloatType};
@@ -171,6 +171,9 @@ struct Inspection<'a> {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(png) = &args.png {
+        distinct(&args.file, png)?;
+    }
     let name = args.file.display().to_string();
     let mut inspection = Inspection {
         args,

@@ -163,7 +163,7 @@ impl Survey {
         let suspect = frame.validate().is_err();
         let mut values = Vec::new();
         let mut start = HEADER_LEN as u64 + layout.prelude();
-        for index in 0..frame.header().rows {
+        for (index, row) in frame.rows(0..frame.header().rows) {
             let hi = frame.row_is_hi(index);
             let offset = start;
             start += layout.row(hi);
@@ -172,7 +172,7 @@ impl Survey {
                 self.grid.fill_row(index, Cell::Pruned);
                 continue;
             }
-            let Some(row) = frame.row(index) else { continue };
+            let Some(row) = row else { continue };
             let fault = if suspect {
                 self.check_row(frame, index, &mut values)
             } else {
