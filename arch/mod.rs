@@ -1,7 +1,7 @@
 //! Instruction sets: the small vector trait [`Simd`] that every kernel is written over, its levels, and
 //! the one place where a level is chosen. Nothing here knows the format.
 //!
-//! The logical vector has 16 lanes at every level, so that each kernel, and with it every order of
+//! The logical vector has 32 lanes at every level, so that each kernel, and with it every order of
 //! floating-point operations, is written once and gives the same bits whatever the width of the
 //! registers. A level implements the operations; it may not fuse or reassociate them.
 
@@ -15,7 +15,13 @@ pub(crate) use scalar::Scalar;
 use x86_64::avx2::Avx2;
 
 /// Lanes of the logical vector.
-pub(crate) const LANES: usize = 16;
+pub(crate) const LANES: usize = 32;
+
+/// Sums, minima and maxima that are reduced together.
+pub(crate) const BLOCK: usize = 8;
+
+/// A vector folded to eight lanes: see [`Simd::fold_add`].
+pub(crate) type Folded = [f32; 8];
 
 /// An instruction-set level that this machine has. Every level gives the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,26 +127,48 @@ macro_rules! array {
 }
 pub(crate) use array;
 
-/// Sixteen-lane vectors of f32, i32 and i16. A value of the implementing type is the proof that the
-/// machine has the instructions.
+/// Whether the Sylvester matrix has -1 in row `row` and column `column`: a Walsh function's sign.
+pub(crate) const fn walsh(row: usize, column: usize) -> bool {
+    (row & column).count_ones() % 2 == 1
+}
+
+/// Vectors of 32 lanes: f32, i32, i16 and bytes. A value of the implementing type is the proof that the machine
+/// has the instructions.
 ///
 /// Floating-point operations are IEEE 754 binary32, to nearest, ties to even, with subnormals, each
 /// rounded by itself. `min` and `max` may give either zero for two zeros, and are unspecified for NaN;
-/// kernels neither depend on the one nor meet the other.
+/// kernels neither depend on the one nor meet the other. Sums and wholes of lanes are folded in one order
+/// everywhere: lanes 16 apart, then 8, 4, 2 and 1.
 pub(crate) trait Simd: Copy {
-    /// 16 x f32.
+    /// 32 x f32.
     type F: Copy;
-    /// 16 x i32.
+    /// 32 x i32.
     type I: Copy;
-    /// 16 x i16.
+    /// 32 x i16.
     type H: Copy;
+    /// 32 bytes, signed or not as the operation says.
+    type B: Copy;
 
     /// Runs `part` in a function of its own, compiled for this level: for what is rare or long, since
     /// everything else is inlined into the function that [`Level::run`] calls.
     fn outline<P: Part<Self>>(self, part: P) -> P::Output;
 
     fn load(self, from: &[f32; LANES]) -> Self::F;
+    /// From the bits of binary16.
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F;
+    /// From the upper halves of f32.
+    fn load_bf16(self, from: &[u16; LANES]) -> Self::F;
     fn store(self, v: Self::F, to: &mut [f32; LANES]);
+    /// The same, past the caches where the machine can and the address is aligned; [`Simd::fence`] follows.
+    fn stream(self, v: Self::F, to: &mut [f32; LANES]);
+    /// Rounded to binary16; no lane is a NaN.
+    fn store_f16(self, v: Self::F, to: &mut [u16; LANES]);
+    /// Rounded to bf16; no lane is a NaN.
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]);
+    /// Orders what [`Simd::stream`] stored before whatever follows.
+    fn fence(self);
+    /// Asks for these bytes, or for none where the machine has no such hint.
+    fn prefetch<T>(self, from: &[T]);
     fn splat(self, x: f32) -> Self::F;
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
@@ -148,8 +176,12 @@ pub(crate) trait Simd: Copy {
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     fn abs(self, a: Self::F) -> Self::F;
+    /// To the nearest integer, ties to even; lanes are below 2^22 in magnitude.
+    fn round(self, a: Self::F) -> Self::F;
     /// All ones where `a > b`, else 0.
     fn gt(self, a: Self::F, b: Self::F) -> Self::I;
+    /// Bit i is set where lane i of `a` is above that of `b`.
+    fn above(self, a: Self::F, b: Self::F) -> u32;
     /// Bits of the lanes, reinterpreted.
     fn bits(self, a: Self::F) -> Self::I;
     /// Bits of the lanes, reinterpreted.
@@ -157,17 +189,20 @@ pub(crate) trait Simd: Copy {
     /// To the integer below in magnitude; lanes are within i32.
     fn truncate(self, a: Self::F) -> Self::I;
     fn to_float(self, a: Self::I) -> Self::F;
-    /// Walsh-Hadamard butterfly over the 16 lanes, unnormalised, strides 8, 4, 2, 1 in this order.
+    /// Walsh-Hadamard butterfly over the lanes, unnormalised, strides 16, 8, 4, 2, 1 in this order.
     fn wht(self, a: Self::F) -> Self::F;
-    /// Folds halves: lanes i and i + 8, then 4, 2, 1 apart.
-    fn reduce_add(self, a: Self::F) -> f32;
-    fn reduce_min(self, a: Self::F) -> f32;
-    fn reduce_max(self, a: Self::F) -> f32;
+    /// The first two folds.
+    fn fold_add(self, a: Self::F) -> Folded;
+    fn fold_min(self, a: Self::F) -> Folded;
+    fn fold_max(self, a: Self::F) -> Folded;
+    /// The last three folds of each of several.
+    fn reduce_add(self, a: &[Folded; BLOCK]) -> [f32; BLOCK];
+    fn reduce_min(self, a: &[Folded; BLOCK]) -> [f32; BLOCK];
+    fn reduce_max(self, a: &[Folded; BLOCK]) -> [f32; BLOCK];
 
+    fn load_i(self, from: &[i32; LANES]) -> Self::I;
     fn load_i8(self, from: &[i8; LANES]) -> Self::I;
     fn splat_i(self, x: i32) -> Self::I;
-    /// Lane numbers 0..16.
-    fn iota(self) -> Self::I;
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn sub_i(self, a: Self::I, b: Self::I) -> Self::I;
     /// Low 32 bits of the product.
@@ -179,27 +214,43 @@ pub(crate) trait Simd: Copy {
     /// Zeros shifted in.
     fn shr<const BITS: i32>(self, a: Self::I) -> Self::I;
     fn reduce_max_i(self, a: Self::I) -> i32;
-    /// The low half of each lane.
-    fn narrow(self, a: Self::I) -> Self::H;
     /// The low byte of each lane.
-    fn store_u8(self, a: Self::I, to: &mut [u8; LANES]);
+    fn low_bytes(self, a: Self::I) -> Self::B;
 
-    fn load_u8_h(self, from: &[u8; LANES]) -> Self::H;
+    /// To the nearest integer, ties to even, within 0..=255; lanes are within i32.
+    fn to_bytes(self, a: Self::F) -> Self::B;
+    /// To the nearest integer, ties to even, within -128..=127; lanes are within i32.
+    fn to_signed_bytes(self, a: Self::F) -> Self::B;
+    fn bytes_to_float(self, a: Self::B) -> Self::F;
+    fn bytes_to_h(self, a: Self::B) -> Self::H;
+    fn splat_b(self, x: u8) -> Self::B;
+    /// As many copies of the `BYTES` bytes, 4, 8, 16 or 32, as there is room for.
+    fn repeat<const BYTES: usize>(self, from: &[u8; BYTES]) -> Self::B;
+    /// Folds halves by OR until `BYTES`, 4, 8, 16 or 32, are left.
+    fn store_or<const BYTES: usize>(self, a: Self::B, to: &mut [u8; BYTES]);
+    fn and_b(self, a: Self::B, b: Self::B) -> Self::B;
+    fn or_b(self, a: Self::B, b: Self::B) -> Self::B;
+    /// The lesser, unsigned.
+    fn min_b(self, a: Self::B, b: Self::B) -> Self::B;
+    /// Shifts four bytes together as a little-endian number, each four by its own count below 8.
+    fn shl_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B;
+    fn shr_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B;
+    /// The least lane, unsigned, and the first of several: its number in `a`, which is 1, 2 or 4 vectors.
+    fn least<const N: usize>(self, a: &[Self::B; N]) -> usize;
+    /// The butterfly of the largest value under every pattern of signs that is a row of `H`: of the pair of (largest
+    /// value, largest negated value), signed, over every stride of the 32 N lanes, the pair of both lanes into the lower,
+    /// and that of the lower and the negated upper into the upper. Gives the sum of each lane's pair,
+    /// which is not negative, unsigned. N is 1, 2 or 4.
+    fn sign_ranges<const N: usize>(self, values: [Self::B; N]) -> [Self::B; N];
+
     fn load_h(self, from: &[i16; LANES]) -> Self::H;
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H;
     fn sub_h(self, a: Self::H, b: Self::H) -> Self::H;
     fn xor_h(self, a: Self::H, b: Self::H) -> Self::H;
-    /// Walsh-Hadamard butterfly over the 16 lanes; no partial sum overflows.
+    /// Walsh-Hadamard butterfly over the lanes; no partial sum overflows.
     fn wht_h(self, a: Self::H) -> Self::H;
-    fn h_to_float(self, a: Self::H) -> Self::F;
-    fn store_h(self, a: Self::H, to: &mut [i16; LANES]);
-    fn max_h(self, a: Self::H, b: Self::H) -> Self::H;
-    fn min_h(self, a: Self::H, b: Self::H) -> Self::H;
-    fn shl_h<const BITS: i32>(self, a: Self::H) -> Self::H;
-    /// The least of 16 lanes none of which is negative.
-    fn reduce_min_h(self, a: Self::H) -> i16;
-    /// The butterfly of the largest value under every pattern of signs: over strides 8, 4, 2, 1 the pair of
-    /// (largest, largest negated) becomes that of both lanes in the lower, and that of the lower and
-    /// the negated upper in the upper.
-    fn sign_maxima(self, largest: Self::H, negated: Self::H) -> (Self::H, Self::H);
+    fn h_to_i(self, a: Self::H) -> Self::I;
+    /// Eight times the Walsh-Hadamard transform of 32 N bytes below 16, each taken with its sign by row `row` of the
+    /// matrix. N is 1, 2 or 4.
+    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N];
 }

@@ -1,53 +1,90 @@
 //! The portable level: arrays and loops, the twin that every other level is held against.
 
-use super::{LANES, Part, Simd, array};
+use half::{bf16, f16};
+
+use super::{BLOCK, Folded, LANES, Part, Simd, array, walsh};
+
+/// Adding 1.5 * 2^23 rounds a small number to an integer, to nearest, ties to even, in the sum's low bits.
+const ROUNDER: f32 = 12_582_912.0;
 
 /// The level that every machine has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scalar;
 
-#[inline(always)]
-fn map<A: Copy, B: Copy>(a: [A; LANES], f: impl Fn(A) -> B) -> [B; LANES] {
-    array!(LANES, i => f(a[i]))
+// These loops are functions of their own: inlined into a kernel of hundreds of operations, all unrolled, they
+// take minutes to compile and many kilobytes, and are no faster.
+
+#[inline(never)]
+fn map<A: Copy, B: Copy + Default>(a: [A; LANES], f: impl Fn(A) -> B) -> [B; LANES] {
+    let mut out = [B::default(); LANES];
+    for (out, a) in out.iter_mut().zip(a) {
+        *out = f(a);
+    }
+    out
 }
 
-#[inline(always)]
-fn zip<A: Copy, B: Copy>(a: [A; LANES], b: [A; LANES], f: impl Fn(A, A) -> B) -> [B; LANES] {
-    array!(LANES, i => f(a[i], b[i]))
+#[inline(never)]
+fn zip<A: Copy, B: Copy + Default>(a: [A; LANES], b: [A; LANES], f: impl Fn(A, A) -> B) -> [B; LANES] {
+    let mut out = [B::default(); LANES];
+    for (out, (a, b)) in out.iter_mut().zip(a.into_iter().zip(b)) {
+        *out = f(a, b);
+    }
+    out
 }
 
-#[inline(always)]
-fn fold<A: Copy>(mut a: [A; LANES], f: impl Fn(A, A) -> A) -> A {
-    let mut half = LANES / 2;
-    while half > 0 {
+/// Folds halves until `TO` are left.
+#[inline(never)]
+fn fold<A: Copy, const FROM: usize, const TO: usize>(mut a: [A; FROM], f: impl Fn(A, A) -> A) -> [A; TO] {
+    let mut half = FROM / 2;
+    while half >= TO {
         for i in 0..half {
             a[i] = f(a[i], a[i + half]);
         }
         half /= 2;
     }
-    a[0]
+    array!(TO, i => a[i])
+}
+
+#[inline(never)]
+fn reduce(a: &[Folded; BLOCK], f: impl Fn(f32, f32) -> f32) -> [f32; BLOCK] {
+    array!(BLOCK, i => fold::<_, 8, 1>(a[i], &f)[0])
 }
 
 #[inline(always)]
-fn butterfly<A: Copy>(mut a: [A; LANES], add: impl Fn(A, A) -> A, sub: impl Fn(A, A) -> A) -> [A; LANES] {
-    let mut stride = LANES / 2;
+fn least_of(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+#[inline(always)]
+fn largest_of(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+#[inline(always)]
+fn limited(a: f32, low: f32, high: f32) -> f32 {
+    least_of(largest_of(a, low), high)
+}
+
+/// Every pair of lanes `stride` apart, from the longest stride to the shortest.
+#[inline(never)]
+fn butterfly<A: Copy>(a: &mut [A], f: impl Fn(A, A) -> (A, A)) {
+    let mut stride = a.len() / 2;
     while stride > 0 {
-        let mut i = 0;
-        while i < LANES {
-            if i & stride == 0 {
-                (a[i], a[i + stride]) = (add(a[i], a[i + stride]), sub(a[i], a[i + stride]));
+        for pair in a.chunks_exact_mut(2 * stride) {
+            let (low, high) = pair.split_at_mut(stride);
+            for (low, high) in low.iter_mut().zip(high) {
+                (*low, *high) = f(*low, *high);
             }
-            i += 1;
         }
         stride /= 2;
     }
-    a
 }
 
 impl Simd for Scalar {
     type F = [f32; LANES];
     type I = [i32; LANES];
     type H = [i16; LANES];
+    type B = [u8; LANES];
 
     #[inline(never)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -59,9 +96,33 @@ impl Simd for Scalar {
         *from
     }
     #[inline(always)]
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F {
+        map(*from, |bits| f16::from_bits(bits).to_f32())
+    }
+    #[inline(always)]
+    fn load_bf16(self, from: &[u16; LANES]) -> Self::F {
+        map(*from, |bits| f32::from_bits(u32::from(bits) << 16))
+    }
+    #[inline(always)]
     fn store(self, v: Self::F, to: &mut [f32; LANES]) {
         *to = v;
     }
+    #[inline(always)]
+    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
+        *to = v;
+    }
+    #[inline(always)]
+    fn store_f16(self, v: Self::F, to: &mut [u16; LANES]) {
+        *to = map(v, |v| f16::from_f32(v).to_bits());
+    }
+    #[inline(always)]
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
+        *to = map(v, |v| bf16::from_f32(v).to_bits());
+    }
+    #[inline(always)]
+    fn fence(self) {}
+    #[inline(always)]
+    fn prefetch<T>(self, _: &[T]) {}
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         [x; LANES]
@@ -80,19 +141,31 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn min(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| if a < b { a } else { b })
+        zip(a, b, least_of)
     }
     #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| if a > b { a } else { b })
+        zip(a, b, largest_of)
     }
     #[inline(always)]
     fn abs(self, a: Self::F) -> Self::F {
         map(a, f32::abs)
     }
     #[inline(always)]
+    fn round(self, a: Self::F) -> Self::F {
+        map(a, |a| (a + ROUNDER) - ROUNDER)
+    }
+    #[inline(always)]
     fn gt(self, a: Self::F, b: Self::F) -> Self::I {
         zip(a, b, |a, b| -i32::from(a > b))
+    }
+    #[inline(never)]
+    fn above(self, a: Self::F, b: Self::F) -> u32 {
+        let mut mask = 0;
+        for (i, (a, b)) in a.into_iter().zip(b).enumerate() {
+            mask |= u32::from(a > b) << i;
+        }
+        mask
     }
     #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
@@ -111,22 +184,39 @@ impl Simd for Scalar {
         map(a, |a| a as f32)
     }
     #[inline(always)]
-    fn wht(self, a: Self::F) -> Self::F {
-        butterfly(a, |a, b| a + b, |a, b| a - b)
+    fn wht(self, mut a: Self::F) -> Self::F {
+        butterfly(&mut a, |a, b| (a + b, a - b));
+        a
     }
     #[inline(always)]
-    fn reduce_add(self, a: Self::F) -> f32 {
+    fn fold_add(self, a: Self::F) -> Folded {
         fold(a, |a, b| a + b)
     }
     #[inline(always)]
-    fn reduce_min(self, a: Self::F) -> f32 {
-        fold(a, |a, b| if a < b { a } else { b })
+    fn fold_min(self, a: Self::F) -> Folded {
+        fold(a, least_of)
     }
     #[inline(always)]
-    fn reduce_max(self, a: Self::F) -> f32 {
-        fold(a, |a, b| if a > b { a } else { b })
+    fn fold_max(self, a: Self::F) -> Folded {
+        fold(a, largest_of)
+    }
+    #[inline(always)]
+    fn reduce_add(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        reduce(a, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn reduce_min(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        reduce(a, least_of)
+    }
+    #[inline(always)]
+    fn reduce_max(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        reduce(a, largest_of)
     }
 
+    #[inline(always)]
+    fn load_i(self, from: &[i32; LANES]) -> Self::I {
+        *from
+    }
     #[inline(always)]
     fn load_i8(self, from: &[i8; LANES]) -> Self::I {
         map(*from, i32::from)
@@ -134,10 +224,6 @@ impl Simd for Scalar {
     #[inline(always)]
     fn splat_i(self, x: i32) -> Self::I {
         [x; LANES]
-    }
-    #[inline(always)]
-    fn iota(self) -> Self::I {
-        array!(LANES, i => i as i32)
     }
     #[inline(always)]
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I {
@@ -173,21 +259,94 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn reduce_max_i(self, a: Self::I) -> i32 {
-        fold(a, |a, b| if a > b { a } else { b })
+        fold::<_, LANES, 1>(a, |a, b| if a > b { a } else { b })[0]
     }
     #[inline(always)]
-    fn narrow(self, a: Self::I) -> Self::H {
-        map(a, |a| a as i16)
-    }
-    #[inline(always)]
-    fn store_u8(self, a: Self::I, to: &mut [u8; LANES]) {
-        *to = map(a, |a| a as u8);
+    fn low_bytes(self, a: Self::I) -> Self::B {
+        map(a, |a| a as u8)
     }
 
     #[inline(always)]
-    fn load_u8_h(self, from: &[u8; LANES]) -> Self::H {
-        map(*from, i16::from)
+    fn to_bytes(self, a: Self::F) -> Self::B {
+        map(a, |a| (limited(a, 0.0, 255.0) + ROUNDER).to_bits() as u8)
     }
+    #[inline(always)]
+    fn to_signed_bytes(self, a: Self::F) -> Self::B {
+        map(a, |a| (limited(a, -128.0, 127.0) + ROUNDER).to_bits() as u8)
+    }
+    #[inline(always)]
+    fn bytes_to_float(self, a: Self::B) -> Self::F {
+        map(a, f32::from)
+    }
+    #[inline(always)]
+    fn bytes_to_h(self, a: Self::B) -> Self::H {
+        map(a, i16::from)
+    }
+    #[inline(always)]
+    fn splat_b(self, x: u8) -> Self::B {
+        [x; LANES]
+    }
+    #[inline(never)]
+    fn repeat<const BYTES: usize>(self, from: &[u8; BYTES]) -> Self::B {
+        array!(LANES, i => from[i % BYTES])
+    }
+    #[inline(always)]
+    fn store_or<const BYTES: usize>(self, a: Self::B, to: &mut [u8; BYTES]) {
+        *to = fold(a, |a, b| a | b);
+    }
+    #[inline(always)]
+    fn and_b(self, a: Self::B, b: Self::B) -> Self::B {
+        zip(a, b, |a, b| a & b)
+    }
+    #[inline(always)]
+    fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
+        zip(a, b, |a, b| a | b)
+    }
+    #[inline(always)]
+    fn min_b(self, a: Self::B, b: Self::B) -> Self::B {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+    #[inline(never)]
+    fn shl_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
+        let mut out = a;
+        for (out, by) in out.as_chunks_mut().0.iter_mut().zip(by) {
+            *out = (u32::from_le_bytes(*out) << by).to_le_bytes();
+        }
+        out
+    }
+    #[inline(never)]
+    fn shr_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
+        let mut out = a;
+        for (out, by) in out.as_chunks_mut().0.iter_mut().zip(by) {
+            *out = (u32::from_le_bytes(*out) >> by).to_le_bytes();
+        }
+        out
+    }
+    #[inline(never)]
+    fn least<const N: usize>(self, a: &[Self::B; N]) -> usize {
+        let (mut at, mut least) = (0, u8::MAX);
+        for (i, &byte) in a.as_flattened().iter().enumerate() {
+            if byte < least {
+                (at, least) = (i, byte);
+            }
+        }
+        at
+    }
+    #[inline(never)]
+    fn sign_ranges<const N: usize>(self, values: [Self::B; N]) -> [Self::B; N] {
+        let mut pairs = [[(0i8, 0i8); LANES]; N];
+        for (pair, &value) in pairs.as_flattened_mut().iter_mut().zip(values.as_flattened()) {
+            *pair = (value as i8, (value as i8).wrapping_neg());
+        }
+        butterfly(pairs.as_flattened_mut(), |low, high| {
+            (
+                (low.0.max(high.0), low.1.max(high.1)),
+                (low.0.max(high.1), low.1.max(high.0)),
+            )
+        });
+        array!(N, v => map(pairs[v], |(largest, negated)| largest.wrapping_add(negated) as u8))
+    }
+
     #[inline(always)]
     fn load_h(self, from: &[i16; LANES]) -> Self::H {
         *from
@@ -205,50 +364,24 @@ impl Simd for Scalar {
         zip(a, b, |a, b| a ^ b)
     }
     #[inline(always)]
-    fn wht_h(self, a: Self::H) -> Self::H {
-        butterfly(a, i16::wrapping_add, i16::wrapping_sub)
+    fn wht_h(self, mut a: Self::H) -> Self::H {
+        butterfly(&mut a, |a, b| (a.wrapping_add(b), a.wrapping_sub(b)));
+        a
     }
     #[inline(always)]
-    fn h_to_float(self, a: Self::H) -> Self::F {
-        map(a, f32::from)
+    fn h_to_i(self, a: Self::H) -> Self::I {
+        map(a, i32::from)
     }
-    #[inline(always)]
-    fn store_h(self, a: Self::H, to: &mut [i16; LANES]) {
-        *to = a;
-    }
-    #[inline(always)]
-    fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
-        zip(a, b, |a, b| if a > b { a } else { b })
-    }
-    #[inline(always)]
-    fn min_h(self, a: Self::H, b: Self::H) -> Self::H {
-        zip(a, b, |a, b| if a < b { a } else { b })
-    }
-    #[inline(always)]
-    fn shl_h<const BITS: i32>(self, a: Self::H) -> Self::H {
-        map(a, |a| a << BITS)
-    }
-    #[inline(always)]
-    fn reduce_min_h(self, a: Self::H) -> i16 {
-        fold(a, |a, b| if a < b { a } else { b })
-    }
-    #[inline(always)]
-    fn sign_maxima(self, mut largest: Self::H, mut negated: Self::H) -> (Self::H, Self::H) {
-        let mut stride = LANES / 2;
-        while stride > 0 {
-            let (l, n) = (largest, negated);
-            for i in 0..LANES {
-                let partner = i ^ stride;
-                let (own, other) = if i & stride == 0 {
-                    (l[i], n[i])
-                } else {
-                    (n[i], l[i])
-                };
-                largest[i] = if own > l[partner] { own } else { l[partner] };
-                negated[i] = if other > n[partner] { other } else { n[partner] };
-            }
-            stride /= 2;
+    #[inline(never)]
+    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N] {
+        let mut n = [[0i16; LANES]; N];
+        for (k, (n, &byte)) in n.as_flattened_mut().iter_mut().zip(a.as_flattened()).enumerate() {
+            let byte = i16::from(byte);
+            *n = if walsh(row, k) { -byte } else { byte };
         }
-        (largest, negated)
+        butterfly(n.as_flattened_mut(), |a, b| {
+            (a.wrapping_add(b), a.wrapping_sub(b))
+        });
+        array!(N, v => map(n[v], |n| 8 * i32::from(n)))
     }
 }

@@ -8,13 +8,16 @@ use core::ops::Range;
 use half::{bf16, f16};
 
 use crate::arch::{Kernel, LANES, Level, Simd, array};
-use crate::element::{Element, ElementsMut, with_elements};
+use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
 use crate::frame::{Descriptor, Encoding, Frame, Header, Row, SourceType};
 use crate::pack;
 use crate::quantise::wire_unit;
-use crate::rotate::{self, Tile};
+use crate::rotate::{self, Codes, Tile};
 use crate::tile::{self, MAX_TILE};
+
+/// Bytes of output from which on it is stored past the caches: it would not stay in them.
+const STREAMED: usize = 16 << 20;
 
 /// Decodes frames into buffers that the caller owns.
 ///
@@ -213,36 +216,50 @@ struct DecodeRows<'k, E> {
     out: &'k mut [E],
 }
 
-impl<E: Element> Kernel for DecodeRows<'_, E> {
+impl<E: Lanes> Kernel for DecodeRows<'_, E> {
     type Output = Result<(), DecodeError>;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Self::Output {
-        match self.frame.header().tile_len() {
-            32 => self.each::<S, 2, 32>(s),
-            64 => self.each::<S, 4, 64>(s),
-            _ => self.each::<S, 8, MAX_TILE>(s),
+        let streams = size_of_val(self.out) >= STREAMED;
+        match (self.frame.header().tile_len(), streams) {
+            (32, _) => self.each::<S, 1, 32, false>(s),
+            (64, false) => self.each::<S, 2, 64, false>(s),
+            (64, true) => self.each::<S, 2, 64, true>(s),
+            _ => self.each::<S, 4, MAX_TILE, false>(s),
         }
     }
 }
 
-impl<E: Element> DecodeRows<'_, E> {
+impl<E: Lanes> DecodeRows<'_, E> {
     #[inline(always)]
-    fn each<S: Simd, const N: usize, const G: usize>(self, s: S) -> Result<(), DecodeError> {
+    fn each<S: Simd, const N: usize, const G: usize, const STREAM: bool>(
+        self,
+        s: S,
+    ) -> Result<(), DecodeError> {
         let outs = self.out.chunks_exact_mut(self.frame.header().width as usize);
+        let mut result = Ok(());
         for ((index, row), out) in self.frame.rows(self.rows).zip(outs) {
             match row {
-                Some(row) => decode_row::<S, E, N, G>(s, &row, index, self.frame.exponents(), out)?,
+                Some(row) => {
+                    result = decode_row::<S, E, N, G, STREAM>(s, &row, index, self.frame.exponents(), out);
+                    if result.is_err() {
+                        break;
+                    }
+                }
                 None => out.fill(E::from_f32(0.0)),
             }
         }
-        Ok(())
+        if STREAM {
+            s.fence();
+        }
+        result
     }
 }
 
 /// Decodes one row block into `out`.
 #[inline(always)]
-pub(crate) fn decode_row<S: Simd, E: Element, const N: usize, const G: usize>(
+fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: bool>(
     s: S,
     row: &Row<'_>,
     index: u32,
@@ -252,26 +269,29 @@ pub(crate) fn decode_row<S: Simd, E: Element, const N: usize, const G: usize>(
     row.validate_prefix(index)?;
     let mut codes = row.codes();
     for (t, (bytes, out)) in row.descriptors().iter().zip(out.chunks_mut(G)).enumerate() {
-        let descriptor = Descriptor::parse(*bytes, G).map_err(|found| DecodeError::BadTransform {
-            row: index,
-            tile: t as u32,
-            found,
-        })?;
-        let width = row.code_width(t);
-        let (packed, rest) = codes.split_at(pack::packed_len(G, width));
+        let descriptor = match Descriptor::parse(*bytes, G) {
+            Ok(descriptor) => descriptor,
+            Err(found) => {
+                return Err(DecodeError::BadTransform {
+                    row: index,
+                    tile: t as u32,
+                    found,
+                });
+            }
+        };
+        let (packed, rest) = codes.split_at(pack::packed_len(G, row.code_width(t)));
         codes = rest;
         let y: Tile<S, N> = decode_tile::<S, N, G>(s, row, t, packed, descriptor, exponents);
-        let whole = out.len() == G;
-        if let Some(out) = E::as_f32_mut(out)
-            && whole
-        {
-            tile::store(s, &y, out);
-            continue;
-        }
-        let mut values = [0.0; G];
-        tile::store(s, &y, &mut values);
-        for (out, value) in out.iter_mut().zip(values) {
-            *out = E::from_f32(value);
+        if out.len() == G {
+            for (y, out) in y.into_iter().zip(out.as_chunks_mut::<LANES>().0) {
+                E::store::<S, STREAM>(s, y, out);
+            }
+        } else {
+            let mut values = [[E::zeroed(); LANES]; N];
+            for (y, values) in y.into_iter().zip(&mut values) {
+                E::store::<S, false>(s, y, values);
+            }
+            out.copy_from_slice(&values.as_flattened()[..out.len()]);
         }
     }
     Ok(())
@@ -287,44 +307,35 @@ pub(crate) fn decode_tile<S: Simd, const N: usize, const G: usize>(
     descriptor: Descriptor,
     exponents: Option<&[i8]>,
 ) -> Tile<S, N> {
-    let mut codes = [0; G];
-    pack::unpack(packed, row.code_width(t), &mut codes);
-    let mut y: Tile<S, N> = reconstruct(s, &codes, descriptor, row.base());
-    if let Some(table) = exponents {
-        let own = tile::run::<i8, G>(table, t);
-        if own.len() == G {
-            tile::apply_exponents(s, &mut y, own);
-        } else {
-            let mut padded = [0; G];
-            padded[..own.len()].copy_from_slice(own);
-            tile::apply_exponents(s, &mut y, &padded);
-        }
+    let width = row.code_width(t);
+    let codes = pack::unpack::<S, N>(s, packed, width);
+    let y = reconstruct(s, &codes, width, descriptor, row.base());
+    match exponents {
+        Some(table) => tile::apply_exponents::<S, N, G>(s, &y, table, t),
+        None => y,
     }
-    y
 }
 
-/// The values of a tile before the channel exponents: exact, or an infinity by overflow.
+/// The values of a tile of codes of `width` bits before the channel exponents: exact, or an infinity by overflow.
 #[inline(always)]
-pub(crate) fn reconstruct<S: Simd, const N: usize, const G: usize>(
+pub(crate) fn reconstruct<S: Simd, const N: usize>(
     s: S,
-    codes: &[u8; G],
+    codes: &Codes<S, N>,
+    width: u8,
     descriptor: Descriptor,
     base: u8,
 ) -> Tile<S, N> {
     let unit = s.splat(wire_unit(base, descriptor.unit));
-    let eight = s.splat(8.0);
-    let chunks = codes.as_chunks::<LANES>().0;
-    let mut q: [S::H; N] = array!(N, v => s.load_u8_h(&chunks[v]));
-    if let Some(pivot) = descriptor.pivot {
-        q = rotate::inverse(s, &q, usize::from(pivot));
-    }
-    let mut n: Tile<S, N> = array!(N, v => s.mul(s.h_to_float(q[v]), eight));
     match descriptor.pivot {
-        Some(pivot) => rotate::add_zero_point(s, &mut n, usize::from(pivot), descriptor.zero_point),
+        Some(pivot) => {
+            let pivot = usize::from(pivot);
+            let n = rotate::inverse(s, codes, width, pivot);
+            let n = rotate::add_zero_point::<S, N>(s, &n, pivot, descriptor.zero_point);
+            array!(N, v => s.mul(s.to_float(n[v]), unit))
+        }
         None => {
-            let zero_point = s.splat(f32::from(descriptor.zero_point));
-            n = array!(N, v => s.add(n[v], zero_point));
+            let (eight, zero_point) = (s.splat(8.0), s.splat(f32::from(descriptor.zero_point)));
+            array!(N, v => s.mul(s.add(s.mul(s.bytes_to_float(codes[v]), eight), zero_point), unit))
         }
     }
-    array!(N, v => s.mul(n[v], unit))
 }

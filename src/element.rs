@@ -3,6 +3,7 @@
 use bytemuck::Pod;
 use half::{bf16, f16};
 
+use crate::arch::{LANES, Simd};
 use crate::frame::SourceType;
 
 mod sealed {
@@ -64,18 +65,6 @@ pub trait Element: Pod + sealed::Sealed {
     fn elements(slice: &[Self]) -> Elements<'_>;
     #[doc(hidden)]
     fn elements_mut(slice: &mut [Self]) -> ElementsMut<'_>;
-    /// A slice of this type as f32, where this type is f32.
-    #[doc(hidden)]
-    fn as_f32(slice: &[Self]) -> Option<&[f32]> {
-        let _ = slice;
-        None
-    }
-    /// A slice of this type as f32, where this type is f32.
-    #[doc(hidden)]
-    fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]> {
-        let _ = slice;
-        None
-    }
 }
 
 macro_rules! common {
@@ -112,14 +101,6 @@ impl Element for f32 {
     fn to_f32(self) -> f32 {
         self
     }
-    #[inline(always)]
-    fn as_f32(slice: &[Self]) -> Option<&[f32]> {
-        Some(slice)
-    }
-    #[inline(always)]
-    fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]> {
-        Some(slice)
-    }
     common!(F32);
 }
 
@@ -149,4 +130,44 @@ impl Element for bf16 {
         self.to_f32()
     }
     common!(Bf16);
+}
+
+/// Elements in and out of vectors.
+pub(crate) trait Lanes: Element {
+    fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F;
+    /// Past the caches where `STREAM`. No lane is a NaN.
+    fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]);
+}
+
+impl Lanes for f32 {
+    #[inline(always)]
+    fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F {
+        s.load(from)
+    }
+    #[inline(always)]
+    fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
+        if STREAM { s.stream(v, to) } else { s.store(v, to) }
+    }
+}
+
+impl Lanes for f16 {
+    #[inline(always)]
+    fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F {
+        s.load_f16(bytemuck::cast_ref(from))
+    }
+    #[inline(always)]
+    fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
+        s.store_f16(v, bytemuck::cast_mut(to));
+    }
+}
+
+impl Lanes for bf16 {
+    #[inline(always)]
+    fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F {
+        s.load_bf16(bytemuck::cast_ref(from))
+    }
+    #[inline(always)]
+    fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
+        s.store_bf16(v, bytemuck::cast_mut(to));
+    }
 }

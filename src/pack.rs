@@ -3,6 +3,9 @@
 //! element `i` is in byte `i mod n` at bit `w * (i div n)`, with `n = G * w / 8`: a plane unpacks with one
 //! shift and one mask a field, whatever the vector width.
 
+use crate::arch::{LANES, Simd, array};
+use crate::rotate::Codes;
+
 /// Bytes that `tile_len` codes of `width` bits take.
 #[inline(always)]
 pub(crate) const fn packed_len(tile_len: usize, width: u8) -> usize {
@@ -11,114 +14,180 @@ pub(crate) const fn packed_len(tile_len: usize, width: u8) -> usize {
 
 /// Packs `codes`, each below `2^width`, into `bytes`, which has [`packed_len`] bytes.
 #[inline(always)]
-pub(crate) fn pack<const G: usize>(codes: &[u8; G], width: u8, bytes: &mut [u8]) {
-    if width == 4 {
-        // The commonest width is worth constants.
-        pack_plane::<G, 4>(codes, 4, &mut bytes[..G / 2]);
-        return;
+pub(crate) fn pack<S: Simd, const N: usize>(s: S, codes: &Codes<S, N>, width: u8, bytes: &mut [u8]) {
+    match width {
+        0 => {}
+        // The commonest width has one plane.
+        4 => _ = pack_plane::<S, N, 4>(s, codes, 4, bytes),
+        _ => {
+            let rest = pack_plane::<S, N, 8>(s, codes, width, bytes);
+            let rest = pack_plane::<S, N, 4>(s, codes, width, rest);
+            let rest = pack_plane::<S, N, 2>(s, codes, width, rest);
+            pack_plane::<S, N, 1>(s, codes, width, rest);
+        }
     }
-    let mut rest = bytes;
-    rest = pack_plane::<G, 8>(codes, width, rest);
-    rest = pack_plane::<G, 4>(codes, width, rest);
-    rest = pack_plane::<G, 2>(codes, width, rest);
-    pack_plane::<G, 1>(codes, width, rest);
 }
 
 /// Unpacks what [`pack`] made of codes of `width` bits.
 #[inline(always)]
-pub(crate) fn unpack<const G: usize>(bytes: &[u8], width: u8, codes: &mut [u8; G]) {
-    *codes = [0; G];
-    if width == 4 {
-        // The commonest width is worth constants.
-        unpack_plane::<G, 4>(&bytes[..G / 2], 4, codes);
-        return;
+pub(crate) fn unpack<S: Simd, const N: usize>(s: S, bytes: &[u8], width: u8) -> Codes<S, N> {
+    let zero = [s.splat_b(0); N];
+    match width {
+        0 => zero,
+        4 => unpack_plane::<S, N, 4>(s, bytes, 4, zero).1,
+        _ => {
+            let (rest, codes) = unpack_plane::<S, N, 8>(s, bytes, width, zero);
+            let (rest, codes) = unpack_plane::<S, N, 4>(s, rest, width, codes);
+            let (rest, codes) = unpack_plane::<S, N, 2>(s, rest, width, codes);
+            unpack_plane::<S, N, 1>(s, rest, width, codes).1
+        }
     }
-    let mut rest = bytes;
-    rest = unpack_plane::<G, 8>(rest, width, codes);
-    rest = unpack_plane::<G, 4>(rest, width, codes);
-    rest = unpack_plane::<G, 2>(rest, width, codes);
-    unpack_plane::<G, 1>(rest, width, codes);
+}
+
+/// Where a plane of `W` bits of a tile of `N` vectors has its codes: whole vectors in each field, or several
+/// fields in each vector.
+struct Plane<const N: usize, const W: usize>;
+
+impl<const N: usize, const W: usize> Plane<N, W> {
+    /// Bytes.
+    const LEN: usize = N * LANES * W / 8;
+
+    /// By how much each four bytes of each vector of codes are shifted.
+    const SHIFTS: [[u32; LANES / 4]; N] = {
+        let mut shifts = [[0; LANES / 4]; N];
+        let mut v = 0;
+        while v < N {
+            let mut i = 0;
+            while i < LANES / 4 {
+                shifts[v][i] = (W * ((v * LANES + 4 * i) / Self::LEN)) as u32;
+                i += 1;
+            }
+            v += 1;
+        }
+        shifts
+    };
+
+    const MASK: u8 = u8::MAX >> (8 - W);
+
+    /// By how much codes of `width` bits are shifted to have their part of this plane lowest: the digits of the width
+    /// below this one are the planes that follow.
+    #[inline(always)]
+    const fn below(width: u8) -> [u32; LANES / 4] {
+        [width as u32 & (W as u32 - 1); LANES / 4]
+    }
 }
 
 #[inline(always)]
-fn pack_plane<'a, const G: usize, const W: usize>(
-    codes: &[u8; G],
+fn pack_plane<'a, S: Simd, const N: usize, const W: usize>(
+    s: S,
+    codes: &Codes<S, N>,
     width: u8,
     bytes: &'a mut [u8],
 ) -> &'a mut [u8] {
     if usize::from(width) & W == 0 {
         return bytes;
     }
-    // The digits of the width below this plane are the planes that follow.
-    let below = usize::from(width) & (W - 1);
-    let mask = u8::MAX >> (8 - W);
-    let n = G * W / 8;
-    let (plane, rest) = bytes.split_at_mut(n);
-    for (j, byte) in plane.iter_mut().enumerate() {
-        *byte = codes[j] >> below & mask;
-    }
-    for field in 1..8 / W {
-        for (j, byte) in plane.iter_mut().enumerate() {
-            *byte |= (codes[field * n + j] >> below & mask) << (W * field);
+    let (plane, rest) = bytes.split_at_mut(Plane::<N, W>::LEN);
+    let below = Plane::<N, W>::below(width);
+    let mask = s.splat_b(Plane::<N, W>::MASK);
+    let fields = array!(N, v => {
+        let field = s.and_b(s.shr_b(codes[v], &below), mask);
+        s.shl_b(field, &Plane::<N, W>::SHIFTS[v])
+    });
+    if Plane::<N, W>::LEN < LANES {
+        let mut all = fields[0];
+        for &field in &fields[1..] {
+            all = s.or_b(all, field);
         }
+        if let Some(plane) = plane.first_chunk_mut::<16>() {
+            s.store_or(all, plane);
+        } else if let Some(plane) = plane.first_chunk_mut::<8>() {
+            s.store_or(all, plane);
+        } else if let Some(plane) = plane.first_chunk_mut::<4>() {
+            s.store_or(all, plane);
+        }
+        return rest;
+    }
+    for (j, plane) in plane.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let mut all = fields[j];
+        let mut v = j + Plane::<N, W>::LEN / LANES;
+        while v < N {
+            all = s.or_b(all, fields[v]);
+            v += Plane::<N, W>::LEN / LANES;
+        }
+        s.store_or(all, plane);
     }
     rest
 }
 
 #[inline(always)]
-fn unpack_plane<'a, const G: usize, const W: usize>(
+fn unpack_plane<'a, S: Simd, const N: usize, const W: usize>(
+    s: S,
     bytes: &'a [u8],
     width: u8,
-    codes: &mut [u8; G],
-) -> &'a [u8] {
+    codes: Codes<S, N>,
+) -> (&'a [u8], Codes<S, N>) {
     if usize::from(width) & W == 0 {
-        return bytes;
+        return (bytes, codes);
     }
-    let below = usize::from(width) & (W - 1);
-    let mask = u8::MAX >> (8 - W);
-    let n = G * W / 8;
-    let (plane, rest) = bytes.split_at(n);
-    for field in 0..8 / W {
-        for (j, byte) in plane.iter().enumerate() {
-            codes[field * n + j] |= (byte >> (W * field) & mask) << below;
-        }
-    }
-    rest
+    let (plane, rest) = bytes.split_at(Plane::<N, W>::LEN);
+    let below = Plane::<N, W>::below(width);
+    let mask = s.splat_b(Plane::<N, W>::MASK);
+    let codes = array!(N, v => {
+        let at = &plane[v * LANES % Plane::<N, W>::LEN..];
+        let bytes = if let Some(bytes) = at.first_chunk::<LANES>() {
+            s.repeat(bytes)
+        } else if let Some(bytes) = at.first_chunk::<16>() {
+            s.repeat(bytes)
+        } else if let Some(bytes) = at.first_chunk::<8>() {
+            s.repeat(bytes)
+        } else if let Some(bytes) = at.first_chunk::<4>() {
+            s.repeat(bytes)
+        } else {
+            s.splat_b(0)
+        };
+        let field = s.and_b(s.shr_b(bytes, &Plane::<N, W>::SHIFTS[v]), mask);
+        s.or_b(codes[v], s.shl_b(field, &below))
+    });
+    (rest, codes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::Scalar;
 
-    fn round_trip<const G: usize>() {
+    fn round_trip<const N: usize>() {
+        let g = N * LANES;
         for width in 0..=8u8 {
             let top = ((1u16 << width) - 1) as u8;
-            let codes: [u8; G] = core::array::from_fn(|i| (i as u8).wrapping_mul(37).wrapping_add(11) & top);
+            let codes: [[u8; LANES]; N] = core::array::from_fn(|v| {
+                core::array::from_fn(|i| ((v * LANES + i) as u8).wrapping_mul(37).wrapping_add(11) & top)
+            });
             let mut bytes = [0xaa; 128];
-            let len = packed_len(G, width);
-            pack(&codes, width, &mut bytes[..len]);
+            let len = packed_len(g, width);
+            pack::<_, N>(Scalar, &codes, width, &mut bytes[..len]);
             assert!(bytes[len..].iter().all(|&byte| byte == 0xaa));
-            let mut back = [0xff; G];
-            unpack(&bytes[..len], width, &mut back);
-            assert_eq!(codes, back, "G {G} width {width}");
+            let back = unpack::<_, N>(Scalar, &bytes[..len], width);
+            assert_eq!(codes, back, "G {g} width {width}");
         }
     }
 
     #[test]
     fn every_width_round_trips() {
-        round_trip::<32>();
-        round_trip::<64>();
-        round_trip::<128>();
+        round_trip::<1>();
+        round_trip::<2>();
+        round_trip::<4>();
     }
 
     #[test]
     fn planes_are_where_the_format_says() {
         // Width 3: a 2-bit plane of 8 bytes, then a 1-bit plane of 4, at G 32.
-        let mut codes = [0u8; 32];
-        codes[0] = 0b110;
-        codes[9] = 0b011;
+        let mut codes = [[0u8; LANES]; 1];
+        codes[0][0] = 0b110;
+        codes[0][9] = 0b011;
         let mut bytes = [0; 12];
-        pack(&codes, 3, &mut bytes);
+        pack::<_, 1>(Scalar, &codes, 3, &mut bytes);
         // Element 0: top bits 11 in byte 0, field 0; low bit 0.
         assert_eq!(bytes[0], 0b11);
         // Element 9: top bits 01 in byte 1, field 1; low bit 1 in byte 1 (9 mod 4) of the second plane, field 2.

@@ -4,13 +4,25 @@
 //! times a power of two. Eight units make one step of the code; the zero point counts units. Every
 //! decision is taken against the wire's own numbers, never against unrounded ones.
 
-use crate::arch::{LANES, Part, Simd};
+use crate::arch::{Folded, LANES, Simd, array};
 use crate::config::{Effort, Fit};
 use crate::frame::Descriptor;
-use crate::rotate::Tile;
+use crate::rotate::{Codes, Tile};
+use crate::tile;
 
 /// Adding and taking away 1.5 * 2^23 rounds a small number to an integer, to nearest, ties to even.
 const ROUNDER: f32 = 12_582_912.0;
+
+/// The bits of `1 / (1 + m / 8)`.
+const RECIPROCALS: [u32; 8] = {
+    let mut table = [0; 8];
+    let mut m = 0;
+    while m < 8 {
+        table[m] = (1.0 / (1.0 + m as f32 / 8.0)).to_bits();
+        m += 1;
+    }
+    table
+};
 
 /// Zero points beyond this are avoided by a coarser unit, so that centring cannot overflow i16.
 const ZERO_POINT_REACH: f32 = 32_000.0;
@@ -32,6 +44,13 @@ impl Units {
     #[inline(always)]
     fn value(self, code: u8) -> f32 {
         f32::from_bits(((i32::from(code) + self.bias) << 20) as u32)
+    }
+
+    /// `1 / (8 value)`, rounded to nearest as a division would.
+    #[inline(always)]
+    fn reciprocal(self, code: u8) -> f32 {
+        let exponent = (i32::from(code) + self.bias) >> 3;
+        f32::from_bits((RECIPROCALS[usize::from(code % 8)] as i32 + ((124 - exponent) << 23)) as u32)
     }
 
     /// The code of the unit nearest to `size`, on the scale of its bits.
@@ -89,22 +108,32 @@ fn round(x: f32) -> f32 {
 }
 
 impl Grid {
+    /// That of a tile that has not got one yet.
+    pub(crate) const NONE: Self = Self {
+        unit: 0,
+        zero_point: 0,
+        offset: 0.0,
+        step: 0.0,
+        reciprocal: 0.0,
+        top: 0.0,
+    };
+
     /// The grid of unit code `unit` whose offset is nearest to `offset`.
     #[inline(always)]
     fn new(units: Units, unit: u8, offset: f32, width: u8) -> Self {
-        let value = units.value(unit);
-        let zero_point = round(offset / value);
-        Self::at(value, unit, zero_point, top_code(width))
+        let zero_point = round(offset * (8.0 * units.reciprocal(unit)));
+        Self::at(units, unit, zero_point, top_code(width))
     }
 
     #[inline(always)]
-    fn at(value: f32, unit: u8, zero_point: f32, top: f32) -> Self {
+    fn at(units: Units, unit: u8, zero_point: f32, top: f32) -> Self {
+        let value = units.value(unit);
         Self {
             unit,
             zero_point: zero_point as i16,
             offset: zero_point * value,
             step: 8.0 * value,
-            reciprocal: 1.0 / (8.0 * value),
+            reciprocal: units.reciprocal(unit),
             top,
         }
     }
@@ -132,62 +161,69 @@ impl Grid {
         self.step
     }
 
-    /// The ideal codes, not rounded, within the range of codes.
+    /// The ideal codes, not rounded; some may be beyond the range of codes.
     #[inline(always)]
     fn ideal<S: Simd>(&self, s: S, x: S::F) -> S::F {
-        let t = s.mul(s.sub(x, s.splat(self.offset)), s.splat(self.reciprocal));
+        s.mul(s.sub(x, s.splat(self.offset)), s.splat(self.reciprocal))
+    }
+
+    /// Within the range of codes.
+    #[inline(always)]
+    fn limited<S: Simd>(&self, s: S, t: S::F) -> S::F {
         s.min(s.max(t, s.splat(0.0)), s.splat(self.top))
     }
 
+    /// Squared error of a tile on this grid, rounding to nearest, in squares of a step.
     #[inline(always)]
-    fn nearest<S: Simd>(&self, s: S, x: S::F) -> S::F {
-        let rounder = s.splat(ROUNDER);
-        s.sub(s.add(self.ideal(s, x), rounder), rounder)
-    }
-
-    /// Squared error of a tile on this grid, rounding to nearest.
-    #[inline(always)]
-    pub(crate) fn squared_error<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> f32 {
-        let (step, offset) = (s.splat(self.step), s.splat(self.offset));
+    pub(crate) fn squared_steps<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> Folded {
         let mut acc = s.splat(0.0);
         for &x in x {
-            let error = s.sub(s.sub(x, offset), s.mul(self.nearest(s, x), step));
+            let t = self.ideal(s, x);
+            // Limited first: so far from 0 as a code may lie, rounding is exact.
+            let error = s.sub(t, s.round(self.limited(s, t)));
             acc = s.add(acc, s.mul(error, error));
         }
-        s.reduce_add(acc)
+        s.fold_add(acc)
+    }
+
+    /// What [`Grid::squared_steps`] comes to in squares of the values.
+    #[inline(always)]
+    pub(crate) fn squared_error(&self, steps: f32) -> f32 {
+        steps * (self.step * self.step)
     }
 
     /// Values whose ideal code lies more than half a step beyond the codes.
     pub(crate) fn clipped<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> u32 {
-        let half = s.splat(0.5);
-        let mut count = 0.0;
+        let mut count = 0;
         for &x in x {
-            let t = s.mul(s.sub(x, s.splat(self.offset)), s.splat(self.reciprocal));
-            let beyond = s.sub(s.abs(s.sub(t, self.ideal(s, x))), half);
-            let ones = s.and(s.gt(beyond, s.splat(0.0)), s.bits(s.splat(1.0)));
-            count += s.reduce_add(s.float_of_bits(ones));
+            let t = self.ideal(s, x);
+            count += s
+                .above(s.abs(s.sub(t, self.limited(s, t))), s.splat(0.5))
+                .count_ones();
         }
-        count as u32
+        count
     }
 
     /// The codes of a tile.
     #[inline(always)]
-    pub(crate) fn codes<S: Simd, const N: usize>(
+    pub(crate) fn codes<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> Codes<S, N> {
+        let top = s.splat_b(self.top as u8);
+        array!(N, v => s.min_b(s.to_bytes(self.ideal(s, x[v])), top))
+    }
+
+    /// The codes of a tile, rounded by chance. The tile starts at vector `first` of what `dither` counts from.
+    #[inline(always)]
+    pub(crate) fn dithered<S: Simd, const N: usize>(
         &self,
         s: S,
         x: &Tile<S, N>,
-        dither: Option<Dither>,
-        codes: &mut [u8],
-    ) {
-        let codes = codes.as_chunks_mut::<LANES>().0;
-        for (v, (&x, codes)) in x.iter().zip(codes).enumerate() {
-            let code = match dither {
-                // Below 2^22, the bits of the sum with the rounder end in those of the integer.
-                None => s.bits(s.add(self.ideal(s, x), s.splat(ROUNDER))),
-                Some(dither) => dither.round(s, self.ideal(s, x), v),
-            };
-            s.store_u8(code, codes);
-        }
+        dither: Dither,
+        first: usize,
+    ) -> Codes<S, N> {
+        array!(N, v => {
+            let limited = self.limited(s, self.ideal(s, x[v]));
+            s.low_bytes(dither.round(s, limited, first + v))
+        })
     }
 
     pub(crate) fn descriptor(&self, pivot: Option<u8>) -> Descriptor {
@@ -226,11 +262,11 @@ impl Dither {
         }
     }
 
-    /// Rounds the `v`th vector of a tile of non-negative ideal codes.
+    /// Rounds the `v`th vector of non-negative ideal codes.
     #[inline(always)]
     fn round<S: Simd>(self, s: S, t: S::F, v: usize) -> S::I {
         let first = self.first.wrapping_add((v * LANES) as u32);
-        let counter = s.add_i(s.iota(), s.splat_i(first as i32));
+        let counter = s.add_i(s.load_i(&COUNT), s.splat_i(first as i32));
         let hash = mix_lanes(
             s,
             s.add_i(
@@ -245,6 +281,17 @@ impl Dither {
         s.sub_i(below, up)
     }
 }
+
+/// The numbers of the lanes.
+static COUNT: [i32; LANES] = {
+    let mut count = [0; LANES];
+    let mut i = 0;
+    while i < LANES {
+        count[i] = i as i32;
+        i += 1;
+    }
+    count
+};
 
 /// A 32-bit finaliser with two multiplications (Wellons' lowbias32).
 const fn mix(mut x: u32) -> u32 {
@@ -264,7 +311,7 @@ fn mix_lanes<S: Simd>(s: S, x: S::I) -> S::I {
     s.xor(x, s.shr::<16>(x))
 }
 
-/// A grid with the squared error that it was chosen for, 0 where none was computed.
+/// A grid with its squared error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chosen {
     pub(crate) grid: Grid,
@@ -273,7 +320,16 @@ pub(crate) struct Chosen {
 
 impl Chosen {
     #[inline(always)]
-    pub(crate) fn better(self, other: Self) -> Self {
+    fn tried<S: Simd, const N: usize>(s: S, grid: Grid, x: &Tile<S, N>) -> Self {
+        let steps = tile::single(grid.squared_steps(s, x), |a, b| a + b);
+        Self {
+            grid,
+            error: grid.squared_error(steps),
+        }
+    }
+
+    #[inline(always)]
+    fn better(self, other: Self) -> Self {
         if other.error < self.error { other } else { self }
     }
 }
@@ -304,59 +360,53 @@ const MOVES: [[i8; 2]; 8] = [
     [-2, 2],
 ];
 
-/// A tile of values (or coefficients) whose grid is to be chosen, for codes of at least one bit.
+/// Values (or coefficients) of a tile whose grid is to be chosen, for codes of at least one bit.
 #[derive(Clone, Copy)]
-pub(crate) struct Fitting<'x, S: Simd, const N: usize> {
-    pub(crate) x: &'x Tile<S, N>,
+pub(crate) struct Fitting {
+    /// The least and the largest.
     pub(crate) bounds: (f32, f32),
     pub(crate) width: u8,
     pub(crate) units: Units,
     pub(crate) fit: Fit,
+    pub(crate) effort: Effort,
 }
 
-impl<S: Simd, const N: usize> Fitting<'_, S, N> {
-    /// Chooses as the effort asks.
+impl Fitting {
+    /// The grid that is best by rule, or two of which the better is to be found out.
     #[inline(always)]
-    pub(crate) fn choose(self, s: S, effort: Effort) -> Chosen {
+    pub(crate) fn candidates(&self) -> (Grid, Option<Grid>) {
         let (low, high) = self.bounds;
         let least = self.units.at_least(reach(low, high));
         let [one, searched] = SPREAD[usize::from(self.width) - 1];
-        let code = self.near(match (self.fit, effort) {
+        let code = self.near(match (self.fit, self.effort) {
             // Nothing is clipped but by the rounding of the unit.
             (Fit::Range, _) => one.max(1.0),
             (Fit::LeastError, Effort::Fast) => one,
             (Fit::LeastError, _) => searched,
         });
         if high == low {
-            return Chosen {
-                grid: constant(low, self.width, self.units),
-                error: 0.0,
-            };
+            return (constant(low, self.width, self.units), None);
         }
         if code < least {
             // Nearly constant, far from zero. Where the codes reach beyond the range, the first is put on its
             // end.
             let reach = 8.0 * self.units.value(least) * top_code(self.width);
-            return Chosen {
-                grid: if reach >= high - low {
-                    Grid::new(self.units, least, low, self.width)
-                } else {
-                    self.centred(least)
-                },
-                error: 0.0,
+            let grid = if reach >= high - low {
+                Grid::new(self.units, least, low, self.width)
+            } else {
+                self.centred(least)
             };
+            return (grid, None);
         }
-        match (self.fit, effort) {
-            (_, Effort::Fast) | (Fit::Range, Effort::Balanced) => Chosen {
-                grid: self.centred(code),
-                error: 0.0,
-            },
-            (Fit::LeastError, Effort::Balanced) => self.balanced(s, code),
-            (_, Effort::Best) => s.outline(Search {
-                fitting: self,
-                code,
-                least,
-            }),
+        let centre = self.centred(code);
+        match (self.fit, self.effort) {
+            (_, Effort::Fast) | (Fit::Range, Effort::Balanced) => (centre, None),
+            // So few codes that a tile with an outlier and one without want other units altogether.
+            _ if self.width <= 2 => (centre, Some(self.centred(self.near(1.0)))),
+            _ => {
+                let [down, up] = MOVES[usize::from(self.width) - 1];
+                (centre.moved(down), Some(centre.moved(up)))
+            }
         }
     }
 
@@ -373,47 +423,22 @@ impl<S: Simd, const N: usize> Fitting<'_, S, N> {
         Grid::centred(self.units, code, self.bounds.0, self.bounds.1, self.width)
     }
 
+    /// The search of [`Effort::Best`] for the values `x`: units and zero points around the better of the candidates,
+    /// where there are two.
     #[inline(always)]
-    fn tried(&self, s: S, grid: Grid) -> Chosen {
-        Chosen {
-            grid,
-            error: grid.squared_error(s, self.x),
-        }
-    }
-
-    /// The better of two grids.
-    #[inline(always)]
-    fn balanced(&self, s: S, code: u8) -> Chosen {
-        let centre = self.centred(code);
-        let (first, second) = if self.width <= 2 {
-            // So few codes that a tile with an outlier and one without want other units altogether.
-            (centre, self.centred(self.near(1.0)))
-        } else {
-            let [down, up] = MOVES[usize::from(self.width) - 1];
-            (centre.moved(down), centre.moved(up))
+    pub(crate) fn search<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> Chosen {
+        let (first, second) = self.candidates();
+        let mut best = Chosen::tried(s, first, x);
+        let Some(second) = second else {
+            return best;
         };
-        self.tried(s, first).better(self.tried(s, second))
-    }
-}
-
-/// The search of [`Effort::Best`]: units and zero points around the better of two grids.
-struct Search<'x, S: Simd, const N: usize> {
-    fitting: Fitting<'x, S, N>,
-    code: u8,
-    least: u8,
-}
-
-impl<S: Simd, const N: usize> Part<S> for Search<'_, S, N> {
-    type Output = Chosen;
-
-    #[inline(always)]
-    fn run(self, s: S) -> Chosen {
-        let mut best = self.fitting.balanced(s, self.code);
+        best = best.better(Chosen::tried(s, second, x));
+        let least = self.units.at_least(reach(self.bounds.0, self.bounds.1));
         let code = best.grid.unit;
-        for code in code.saturating_sub(2).max(self.least)..=code.saturating_add(1) {
-            let centre = self.fitting.centred(code);
+        for code in code.saturating_sub(2).max(least)..=code.saturating_add(1) {
+            let centre = self.centred(code);
             for by in -4..=4 {
-                best = best.better(self.fitting.tried(s, centre.moved(by)));
+                best = best.better(Chosen::tried(s, centre.moved(by), x));
             }
         }
         best
@@ -450,7 +475,7 @@ pub(crate) fn cover((low, high): (f32, f32), width: u8, units: Units, start: Sta
         if start == Start::TowardsZero && low < 0.0 {
             zero_point = ((zero_point as i32).div_euclid(8) * 8) as f32;
         }
-        let grid = Grid::at(value, unit, zero_point.max(-32_768.0), top);
+        let grid = Grid::at(units, unit, zero_point.max(-32_768.0), top);
         if unit == 255 || grid.offset + grid.step * top >= high {
             return grid;
         }

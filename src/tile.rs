@@ -1,8 +1,8 @@
 //! Tiles in and out of rows: loading with the channel exponents taken out, tails, and the statistics
 //! that decisions rest on.
 
-use crate::arch::{LANES, Part, Simd, array};
-use crate::element::Element;
+use crate::arch::{Folded, LANES, Part, Simd, array};
+use crate::element::Lanes;
 use crate::rotate::Tile;
 
 /// The largest tile.
@@ -16,18 +16,8 @@ pub(crate) const MAX_TILE: usize = 128;
 pub(crate) struct Scale<'a> {
     pub(crate) exponents: Option<&'a [i8]>,
     pub(crate) exponent: i32,
-    pub(crate) factors: Factors,
-}
-
-/// How the powers of a [`Scale`] are represented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Factors {
-    /// Powers below 2^-126 are taken for 2^-126, which bounds the result from above.
-    Bounding,
-    /// Every power is a normal f32.
-    Single,
-    /// Every power is a product of two normal f32.
-    Split,
+    /// Some power is not a normal f32, but a product of two.
+    pub(crate) split: bool,
 }
 
 /// Splits off the `index`th run of `G` elements of a row, fewer in the tail.
@@ -37,190 +27,245 @@ pub(crate) fn run<T, const G: usize>(row: &[T], index: usize) -> &[T] {
     &rest[..rest.len().min(G)]
 }
 
-/// Loads the tile at `index` of `row`, scaled; channels beyond the row are 0.
+/// Run `index` of `row` as a whole tile, zeros beyond the row: `padded` holds it where the row ends.
 #[inline(always)]
-pub(crate) fn load<S: Simd, E: Element, const N: usize, const G: usize>(
+fn whole<'a, T: Copy + bytemuck::Zeroable, const G: usize>(
+    row: &'a [T],
+    index: usize,
+    padded: &'a mut [T; G],
+) -> &'a [T; G] {
+    let run = run::<T, G>(row, index);
+    match run.first_chunk::<G>() {
+        Some(run) => run,
+        None => {
+            padded.fill_with(T::zeroed);
+            padded[..run.len()].copy_from_slice(run);
+            padded
+        }
+    }
+}
+
+/// Loads the tile at `index` of `row`, scaled, into `to`; channels beyond the row are 0.
+#[inline(always)]
+pub(crate) fn load<S: Simd, E: Lanes, const N: usize, const G: usize>(
     s: S,
     row: &[E],
     index: usize,
     scale: &Scale<'_>,
-) -> Tile<S, N> {
-    let elements = run::<E, G>(row, index);
-    let exponents = scale.exponents.map(|table| run::<i8, G>(table, index));
-    if let Some(values) = E::as_f32(elements)
-        && values.len() == G
-    {
-        return scaled(s, values, exponents, scale);
-    }
-    let mut values = [0.0; G];
-    for (value, element) in values.iter_mut().zip(elements) {
-        *value = element.to_f32();
-    }
-    let Some(exponents) = exponents else {
-        return scaled(s, &values, None, scale);
-    };
-    if exponents.len() == G {
-        return scaled(s, &values, Some(exponents), scale);
-    }
-    let mut padded = [0; G];
-    padded[..exponents.len()].copy_from_slice(exponents);
-    scaled(s, &values, Some(&padded), scale)
-}
-
-#[inline(always)]
-fn scaled<S: Simd, const N: usize>(
-    s: S,
-    values: &[f32],
-    exponents: Option<&[i8]>,
-    scale: &Scale<'_>,
-) -> Tile<S, N> {
-    let values = values.as_chunks::<LANES>().0;
-    if scale.factors == Factors::Split {
-        return s.outline(Split::<N> {
-            values,
-            exponents,
-            exponent: scale.exponent,
+    to: &mut [[f32; LANES]; N],
+) {
+    let elements = run::<E, G>(row, index).as_chunks::<LANES>().0;
+    // What is rare is written by a function of its own: were it returned, the common tile would go through
+    // memory too.
+    let (Some(elements), false) = (elements.first_chunk::<N>(), scale.split) else {
+        return s.outline(Rare::<E, N, G> {
+            row,
+            index,
+            scale,
+            to,
         });
-    }
-    let one = 127 - scale.exponent;
-    let Some(exponents) = exponents else {
-        let factor = s.splat(f32::from_bits((one.clamp(1, 254) as u32) << 23));
-        return array!(N, v => s.mul(s.load(&values[v]), factor));
     };
-    let exponents = exponents.as_chunks::<LANES>().0;
-    let (one, least) = (s.splat_i(one), s.splat_i(1));
-    array!(N, v => {
-        let biased = s.max_i(s.sub_i(one, s.load_i8(&exponents[v])), least);
-        s.mul(s.load(&values[v]), s.float_of_bits(s.shl::<23>(biased)))
-    })
+    let one = 127 - scale.exponent;
+    let Some(table) = scale.exponents else {
+        let factor = s.splat(f32::from_bits((one as u32) << 23));
+        for (to, elements) in to.iter_mut().zip(elements) {
+            s.store(s.mul(E::load(s, elements), factor), to);
+        }
+        return;
+    };
+    let one = s.splat_i(one << 23);
+    let exponents = run::<i8, G>(table, index).as_chunks::<LANES>().0;
+    for (to, (elements, exponents)) in to.iter_mut().zip(elements.iter().zip(exponents)) {
+        let factor = s.sub_i(one, s.shl::<23>(s.load_i8(exponents)));
+        s.store(s.mul(E::load(s, elements), s.float_of_bits(factor)), to);
+    }
 }
 
-/// Scaling by powers that one f32 does not hold: by two of them, exact as one would be.
-struct Split<'a, const N: usize> {
-    values: &'a [[f32; LANES]],
-    exponents: Option<&'a [i8]>,
-    exponent: i32,
+/// A tile that the row ends in, or whose scaling is by powers that one f32 does not hold: by two of them, exact as
+/// one would be.
+struct Rare<'a, 't, E, const N: usize, const G: usize> {
+    row: &'a [E],
+    index: usize,
+    scale: &'a Scale<'a>,
+    to: &'t mut [[f32; LANES]; N],
 }
 
-impl<S: Simd, const N: usize> Part<S> for Split<'_, N> {
-    type Output = Tile<S, N>;
+impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Rare<'_, '_, E, N, G> {
+    type Output = ();
 
     #[inline(always)]
-    fn run(self, s: S) -> Tile<S, N> {
-        let exponents = self.exponents.unwrap_or(&[0; MAX_TILE]).as_chunks::<LANES>().0;
+    fn run(self, s: S) {
+        let mut padded = [E::zeroed(); G];
+        let elements = whole(self.row, self.index, &mut padded).as_chunks::<LANES>().0;
+        let mut padded = [0; G];
+        let table = self.scale.exponents.unwrap_or(&[0; G]);
+        let table = if self.scale.exponents.is_some() {
+            whole(table, self.index, &mut padded)
+        } else {
+            &padded
+        };
         // Numbers scaled by less than 2^-250 vanish beside their row.
         let least = s.splat_i(-250);
         // Makes the power positive, so that it can be halved by a shift; 256 of it are each half's.
-        let whole = s.splat_i(512);
+        let even = s.splat_i(512);
         let bias = s.splat_i(127 - 256);
-        array!(N, v => {
-            let power = s.sub_i(s.splat_i(-self.exponent), s.load_i8(&exponents[v]));
-            let power = s.add_i(s.max_i(power, least), whole);
+        let exponents = table.as_chunks::<LANES>().0;
+        for (to, (elements, exponents)) in self.to.iter_mut().zip(elements.iter().zip(exponents)) {
+            let power = s.sub_i(s.splat_i(-self.scale.exponent), s.load_i8(exponents));
+            let power = s.add_i(s.max_i(power, least), even);
             let half = s.shr::<1>(power);
             let first = s.float_of_bits(s.shl::<23>(s.add_i(half, bias)));
             let second = s.float_of_bits(s.shl::<23>(s.add_i(s.sub_i(power, half), bias)));
-            s.mul(s.mul(s.load(&self.values[v]), first), second)
-        })
+            s.store(s.mul(s.mul(E::load(s, elements), first), second), to);
+        }
     }
+}
+
+/// The bits of the largest magnitude of a row with its channel exponents taken out, powers below 2^-126 taken for
+/// 2^-126: above those of infinity where a NaN is in it.
+#[inline(always)]
+pub(crate) fn peak_bits<S: Simd, E: Lanes>(s: S, row: &[E], table: Option<&[i8]>) -> i32 {
+    let (one, least) = (s.splat_i(127), s.splat_i(1));
+    let mut peak = s.splat_i(0);
+    let mut index = 0;
+    while index < row.len() / LANES {
+        let elements = run::<E, LANES>(row, index);
+        if let Some(elements) = elements.first_chunk::<LANES>() {
+            let x = match table {
+                None => E::load(s, elements),
+                Some(table) => {
+                    let Some(exponents) = run::<i8, LANES>(table, index).first_chunk::<LANES>() else {
+                        break;
+                    };
+                    let biased = s.max_i(s.sub_i(one, s.load_i8(exponents)), least);
+                    s.mul(E::load(s, elements), s.float_of_bits(s.shl::<23>(biased)))
+                }
+            };
+            peak = s.max_i(peak, s.bits(s.abs(x)));
+        }
+        index += 1;
+    }
+    let mut bits = s.reduce_max_i(peak);
+    for (channel, element) in row.iter().enumerate().skip(index * LANES) {
+        let k = match table {
+            None => 0,
+            Some(table) => i32::from(table[channel]),
+        };
+        let factor = f32::from_bits(((127 - k).max(1) as u32) << 23);
+        bits = bits.max((element.to_f32() * factor).abs().to_bits() as i32);
+    }
+    bits
 }
 
 /// Multiplies by `2^k_c`: the last step of decoding.
 #[inline(always)]
-pub(crate) fn apply_exponents<S: Simd, const N: usize>(s: S, y: &mut Tile<S, N>, exponents: &[i8]) {
-    let exponents = exponents.as_chunks::<LANES>().0;
-    let bias = s.splat_i(127);
-    for (y, k) in y.iter_mut().zip(exponents) {
-        *y = s.mul(*y, s.float_of_bits(s.shl::<23>(s.add_i(s.load_i8(k), bias))));
-    }
-}
-
-/// The bits of the largest magnitude of a tile: above those of infinity where a NaN is in it.
-#[inline(always)]
-pub(crate) fn peak_bits<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::I {
-    let mut peak = s.bits(s.abs(x[0]));
-    for &x in &x[1..] {
-        peak = s.max_i(peak, s.bits(s.abs(x)));
-    }
-    peak
-}
-
-/// Replaces the channels beyond the row by the mean of the others, which widens no range and adds little
-/// to the transform. What they decode to is dropped.
-#[inline(always)]
-pub(crate) fn pad<S: Simd, const N: usize, const G: usize>(s: S, x: &mut Tile<S, N>, valid: usize) {
-    let mean = sum(s, x) / valid as f32;
-    let mut values = [0.0; G];
-    store(s, x, &mut values);
-    values[valid..].fill(mean);
-    let chunks = values.as_chunks::<LANES>().0;
-    *x = array!(N, v => s.load(&chunks[v]));
+pub(crate) fn apply_exponents<S: Simd, const N: usize, const G: usize>(
+    s: S,
+    y: &Tile<S, N>,
+    table: &[i8],
+    index: usize,
+) -> Tile<S, N> {
+    let mut padded = [0; G];
+    let exponents = whole(table, index, &mut padded).as_chunks::<LANES>().0;
+    let bias = s.splat_i(127 << 23);
+    array!(N, v => s.mul(y[v], s.float_of_bits(s.add_i(s.shl::<23>(s.load_i8(&exponents[v])), bias))))
 }
 
 #[inline(always)]
-pub(crate) fn store<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, to: &mut [f32]) {
-    for (x, to) in x.iter().zip(to.as_chunks_mut::<LANES>().0) {
+pub(crate) fn store<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, to: &mut [[f32; LANES]]) {
+    for (x, to) in x.iter().zip(to) {
         s.store(*x, to);
     }
 }
 
+#[inline(always)]
+pub(crate) fn least<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
+    let mut low = x[0];
+    for &x in &x[1..] {
+        low = s.min(low, x);
+    }
+    s.fold_min(low)
+}
+
+#[inline(always)]
+pub(crate) fn most<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
+    let mut high = x[0];
+    for &x in &x[1..] {
+        high = s.max(high, x);
+    }
+    s.fold_max(high)
+}
+
+/// Largest magnitude.
+#[inline(always)]
+pub(crate) fn peak<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
+    most::<S, N>(s, &array!(N, v => s.abs(x[v])))
+}
+
 /// Sum over a tile: lanes accumulate over its vectors, then fold.
 #[inline(always)]
-pub(crate) fn sum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> f32 {
+pub(crate) fn sum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
     let mut acc = x[0];
     for &x in &x[1..] {
         acc = s.add(acc, x);
     }
-    s.reduce_add(acc)
-}
-
-/// Least and largest value of a tile.
-#[inline(always)]
-pub(crate) fn bounds<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (f32, f32) {
-    let (mut low, mut high) = (x[0], x[0]);
-    for &x in &x[1..] {
-        low = s.min(low, x);
-        high = s.max(high, x);
-    }
-    // A sum with +0 gives +0 for either zero, whichever of two the level's minimum chose.
-    (s.reduce_min(low) + 0.0, s.reduce_max(high) + 0.0)
+    s.fold_add(acc)
 }
 
 /// Sum of squares, in the order of [`sum`].
 #[inline(always)]
-pub(crate) fn energy<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> f32 {
-    let mut acc = s.mul(x[0], x[0]);
-    for &x in &x[1..] {
-        acc = s.add(acc, s.mul(x, x));
-    }
-    s.reduce_add(acc)
+pub(crate) fn energy<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
+    sum::<S, N>(s, &array!(N, v => s.mul(x[v], x[v])))
 }
 
-/// The two largest magnitudes and the channel of the largest, the lowest of several.
+/// Replaces the channels beyond the first `valid` by the mean of those, which widens no range and adds little to the
+/// transform. What they decode to is dropped.
+pub(crate) fn pad<S: Simd, const N: usize>(s: S, x: &mut [[f32; LANES]; N], valid: usize) {
+    s.outline(Pad { x, valid });
+}
+
+struct Pad<'t, const N: usize> {
+    x: &'t mut [[f32; LANES]; N],
+    valid: usize,
+}
+
+impl<S: Simd, const N: usize> Part<S> for Pad<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let tile: Tile<S, N> = array!(N, v => s.load(&self.x[v]));
+        let mean = single(sum(s, &tile), |a, b| a + b) / self.valid as f32;
+        self.x.as_flattened_mut()[self.valid..].fill(mean);
+    }
+}
+
+/// What a single [`Folded`] comes to.
 #[inline(always)]
-pub(crate) fn peaks<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (f32, f32, usize) {
-    let mut first = s.abs(x[0]);
-    let mut second = s.splat(0.0);
-    for &x in &x[1..] {
-        let a = s.abs(x);
-        second = s.max(second, s.min(first, a));
-        first = s.max(first, a);
+pub(crate) fn single(folded: Folded, f: impl Fn(f32, f32) -> f32) -> f32 {
+    let [a, b, c, d, e, g, h, i] = folded;
+    f(f(f(a, e), f(c, h)), f(f(b, g), f(d, i)))
+}
+
+/// Least and largest value of a single tile.
+#[inline(always)]
+pub(crate) fn bounds<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (f32, f32) {
+    // A sum with +0 gives +0 for either zero, whichever of two the level's minimum chose.
+    (
+        single(least(s, x), |a, b| if a < b { a } else { b }) + 0.0,
+        single(most(s, x), |a, b| if a > b { a } else { b }) + 0.0,
+    )
+}
+
+/// How many elements are above `limit` in magnitude when they are multiplied by `factor`.
+#[inline(always)]
+pub(crate) fn count_above<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, factor: f32, limit: f32) -> u32 {
+    let (factor, limit) = (s.splat(factor), s.splat(limit));
+    let mut count = 0;
+    for &x in x {
+        count += s.above(s.mul(s.abs(x), factor), limit).count_ones();
     }
-    let largest = s.reduce_max(first);
-    // Exactly one lane gives its first up for its second; were there two, the second largest is the largest.
-    let mut firsts = [0.0; LANES];
-    let mut seconds = [0.0; LANES];
-    s.store(first, &mut firsts);
-    s.store(second, &mut seconds);
-    let mut second = s.reduce_max(second);
-    let mut seen = false;
-    for &value in &firsts {
-        let duplicate = value == largest && seen;
-        seen |= value == largest;
-        if (value != largest || duplicate) && value > second {
-            second = value;
-        }
-    }
-    (largest, second, position(s, x, largest))
+    count
 }
 
 /// The lowest channel whose magnitude is `largest`.
@@ -229,11 +274,9 @@ pub(crate) fn position<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, largest: f
     // Least representable below `largest`, so that a strict comparison finds it.
     let below = s.splat(f32::from_bits(largest.to_bits().saturating_sub(1)));
     for (v, &x) in x.iter().enumerate() {
-        let hit = s.gt(s.abs(x), below);
-        if s.reduce_max_i(s.and(hit, s.splat_i(1))) != 0 {
-            let mut bytes = [0; LANES];
-            s.store_u8(hit, &mut bytes);
-            return v * LANES + bytes.iter().position(|&hit| hit != 0).unwrap_or(0);
+        let hits = s.above(s.abs(x), below);
+        if hits != 0 {
+            return v * LANES + hits.trailing_zeros() as usize;
         }
     }
     0

@@ -1,70 +1,185 @@
-//! AVX2: a logical vector of f32 or i32 is two registers, one of i16 is one.
+//! AVX2 with F16C: a logical vector of f32 or i32 is four registers, one of i16 two, one of bytes one.
 //!
 //! No fused multiply-add: it would round once where the scalar level rounds twice.
 
 use core::arch::x86_64::*;
+use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::arch::{LANES, Part, Simd};
+use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, walsh};
 
-/// Proof that the machine has AVX2.
+/// Proof that the machine has AVX2 and F16C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Avx2(());
 
 cpufeatures::new!(detected, "avx2");
 
+/// Whether the machine has F16C, which `cpufeatures` does not know: 0 for not asked yet, 1 for no, 2 for yes. Asking
+/// takes a microsecond where a hypervisor answers.
+static F16C: AtomicU8 = AtomicU8::new(0);
+
+fn detected_f16c() -> bool {
+    match F16C.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: every x86_64 has the instruction; older compilers do not know it.
+            #[allow(unused_unsafe)]
+            let found = unsafe { __cpuid(1) }.ecx & 1 << 29 != 0;
+            F16C.store(1 + u8::from(found), Ordering::Relaxed);
+            found
+        }
+        found => found == 2,
+    }
+}
+
 impl Avx2 {
     /// The token, where the machine has the instructions.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        detected::get().then_some(Self(()))
+        (detected::get() && detected_f16c()).then_some(Self(()))
     }
 }
 
-/// An expression of AVX2 intrinsics that touch no memory.
+/// An expression of AVX2 and F16C intrinsics that touch no memory.
 macro_rules! avx2 {
     ($e:expr) => {
-        // SAFETY: `self` proves that the machine has AVX2, which is all that these intrinsics ask for.
+        // SAFETY: `self` proves that the machine has AVX2 and F16C, which is all that these intrinsics ask for.
         unsafe { $e }
     };
 }
 
-/// Folds eight lanes as [`Simd::reduce_add`] asks.
-macro_rules! fold {
+/// An intrinsic on each of four registers, with a constant first where there is one.
+macro_rules! each {
     ($f:ident, $a:expr) => {
-        avx2!({
-            let a = $a;
-            let a = $f(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
-            let a = $f(a, _mm_movehl_ps(a, a));
-            _mm_cvtss_f32($f(a, _mm_movehdup_ps(a)))
-        })
+        avx2!([$f($a[0]), $f($a[1]), $f($a[2]), $f($a[3])])
+    };
+    ($f:ident, $a:expr, $b:expr) => {
+        avx2!([
+            $f($a[0], $b[0]),
+            $f($a[1], $b[1]),
+            $f($a[2], $b[2]),
+            $f($a[3], $b[3])
+        ])
+    };
+    ($f:ident::<$c:tt>, $a:expr) => {
+        avx2!([$f::<$c>($a[0]), $f::<$c>($a[1]), $f::<$c>($a[2]), $f::<$c>($a[3])])
+    };
+    ($f:ident::<$c:tt>, $a:expr, $b:expr) => {
+        avx2!([
+            $f::<$c>($a[0], $b[0]),
+            $f::<$c>($a[1], $b[1]),
+            $f::<$c>($a[2], $b[2]),
+            $f::<$c>($a[3], $b[3])
+        ])
     };
 }
 
-/// One stage of [`Simd::sign_maxima`]: partners come by `$partner`, uppers are those of the mask.
-macro_rules! sign_maxima_stage {
-    ($l:ident, $n:ident, $partner:expr, $blend:ident::<$uppers:literal>) => {
-        avx2!((
-            _mm256_max_epi16($partner($l), $blend::<$uppers>($l, $n)),
-            _mm256_max_epi16($partner($n), $blend::<$uppers>($n, $l)),
-        ))
-    };
+/// The first two folds: lanes 16 and 8 apart are registers apart.
+macro_rules! fold {
+    ($f:ident, $a:expr) => {{
+        let a = avx2!($f($f($a[0], $a[2]), $f($a[1], $a[3])));
+        let mut folded = [0.0; 8];
+        // SAFETY: AVX2 by the token; the array has the eight floats that are written.
+        unsafe { _mm256_storeu_ps(folded.as_mut_ptr(), a) };
+        folded
+    }};
+}
+
+/// The last three folds of eight vectors, transposed: each fold takes two vectors at once.
+macro_rules! reduce {
+    ($f:ident, $a:expr) => {{
+        let a: &[Folded; BLOCK] = $a;
+        // SAFETY: AVX2 by the token; each array has the eight floats that are read or written.
+        unsafe {
+            let v = array!(BLOCK, i => _mm256_loadu_ps(a[i].as_ptr()));
+            // Vector t in the low half, t + 4 in the high one.
+            let four = array!(4, t => $f(
+                _mm256_permute2f128_ps::<0x20>(v[t], v[t + 4]),
+                _mm256_permute2f128_ps::<0x31>(v[t], v[t + 4])
+            ));
+            let two = array!(2, t => $f(
+                _mm256_shuffle_ps::<0b01_00_01_00>(four[t], four[t + 2]),
+                _mm256_shuffle_ps::<0b11_10_11_10>(four[t], four[t + 2])
+            ));
+            let one = $f(
+                _mm256_shuffle_ps::<0b10_00_10_00>(two[0], two[1]),
+                _mm256_shuffle_ps::<0b11_01_11_01>(two[0], two[1]),
+            );
+            let mut reduced = [0.0; BLOCK];
+            _mm256_storeu_ps(reduced.as_mut_ptr(), _mm256_permute_ps::<0b11_01_10_00>(one));
+            reduced
+        }
+    }};
+}
+
+/// Rounds to integers that are saturated to i16, and then to bytes by `$pack`.
+macro_rules! pack {
+    ($pack:ident, $a:expr) => {{
+        let a = each!(_mm256_cvtps_epi32, $a);
+        avx2!({
+            let bytes = $pack(_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(a[2], a[3]));
+            _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+        })
+    }};
 }
 
 /// Order of 64-bit quarters that undoes the interleaving of a pack within 128-bit halves.
 const UNPACK: i32 = 0b11_01_10_00;
 
-/// Exchanges the two i16 of each 32-bit lane.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn swap_neighbours(a: __m256i) -> __m256i {
-    _mm256_or_si256(_mm256_slli_epi32::<16>(a), _mm256_srli_epi32::<16>(a))
+/// Exchanges the halves of a register.
+macro_rules! swap_halves {
+    ($a:expr) => {
+        _mm256_permute2x128_si256::<0x01>($a, $a)
+    };
 }
 
-/// Exchanges the two 128-bit halves.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn swap_halves(a: __m256i) -> __m256i {
-    _mm256_permute2x128_si256::<0x01>(a, a)
+/// Signs of the elements of 32 bytes of a tile in the order of [`Avx2::wht_nibbles`], by row of the matrix; the second
+/// half negated.
+static BYTE_SIGNS: [[i8; LANES]; 2 * LANES] = {
+    let mut table = [[0; LANES]; 2 * LANES];
+    let mut row = 0;
+    while row < LANES {
+        let mut at = 0;
+        while at < LANES {
+            let sign = if walsh(row, nibble_at(at)) { -1 } else { 1 };
+            table[row][at] = sign;
+            table[row + LANES][at] = -sign;
+            at += 1;
+        }
+        row += 1;
+    }
+    table
+};
+
+/// Which element of 32 stands at byte `at`: bits 2, 1, 0, 3 and 4 of its number, from the highest of `at` down.
+const fn nibble_at(at: usize) -> usize {
+    (at >> 4 & 1) << 2 | (at >> 3 & 1) << 1 | (at >> 2 & 1) | (at >> 1 & 1) << 3 | (at & 1) << 4
+}
+
+/// A stage of [`Simd::sign_ranges`] between two registers.
+macro_rules! sign_stage {
+    ($l:expr, $n:expr) => {{
+        let (l, n) = ($l, $n);
+        (
+            [_mm256_max_epi8(l[0], l[1]), _mm256_max_epi8(l[0], n[1])],
+            [_mm256_max_epi8(n[0], n[1]), _mm256_max_epi8(n[0], l[1])],
+        )
+    }};
+}
+
+macro_rules! exchange_halves {
+    ($a:expr) => {{
+        let a = $a;
+        [
+            _mm256_permute2x128_si256::<0x20>(a[0], a[1]),
+            _mm256_permute2x128_si256::<0x31>(a[0], a[1]),
+        ]
+    }};
+}
+
+macro_rules! exchange_bytes {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm256_unpacklo_epi8(a[0], a[1]), _mm256_unpackhi_epi8(a[0], a[1])]
+    }};
 }
 
 impl Avx2 {
@@ -85,239 +200,15 @@ impl Avx2 {
             self.signed_sum(a, _mm256_permute_ps::<0b10_11_00_01>(a), high_1)
         })
     }
-}
-
-impl Simd for Avx2 {
-    type F = [__m256; 2];
-    type I = [__m256i; 2];
-    type H = __m256i;
 
     #[inline(always)]
-    fn outline<P: Part<Self>>(self, part: P) -> P::Output {
-        #[inline(never)]
-        #[target_feature(enable = "avx2")]
-        fn enabled<P: Part<Avx2>>(token: Avx2, part: P) -> P::Output {
-            part.run(token)
-        }
-        // SAFETY: a token exists only where `detect` saw the feature that `enabled` requires.
-        unsafe { enabled(self, part) }
-    }
-
-    #[inline(always)]
-    fn load(self, from: &[f32; LANES]) -> Self::F {
-        let from = from.as_ptr();
-        // SAFETY: AVX2 by the token; 16 floats are readable behind the reference, at any alignment.
-        unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
-    }
-    #[inline(always)]
-    fn store(self, v: Self::F, to: &mut [f32; LANES]) {
-        let to = to.as_mut_ptr();
-        // SAFETY: AVX2 by the token; 16 floats are writable behind the reference, at any alignment.
-        unsafe {
-            _mm256_storeu_ps(to, v[0]);
-            _mm256_storeu_ps(to.add(8), v[1]);
-        }
-    }
-    #[inline(always)]
-    fn splat(self, x: f32) -> Self::F {
-        avx2!([_mm256_set1_ps(x); 2])
-    }
-    #[inline(always)]
-    fn add(self, a: Self::F, b: Self::F) -> Self::F {
-        avx2!([_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
-        avx2!([_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
-        avx2!([_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn min(self, a: Self::F, b: Self::F) -> Self::F {
-        avx2!([_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        avx2!([_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn abs(self, a: Self::F) -> Self::F {
-        avx2!({
-            let sign = _mm256_set1_ps(-0.0);
-            [_mm256_andnot_ps(sign, a[0]), _mm256_andnot_ps(sign, a[1])]
-        })
-    }
-    #[inline(always)]
-    fn gt(self, a: Self::F, b: Self::F) -> Self::I {
-        avx2!([
-            _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0])),
-            _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1])),
-        ])
-    }
-    #[inline(always)]
-    fn bits(self, a: Self::F) -> Self::I {
-        avx2!([_mm256_castps_si256(a[0]), _mm256_castps_si256(a[1])])
-    }
-    #[inline(always)]
-    fn float_of_bits(self, a: Self::I) -> Self::F {
-        avx2!([_mm256_castsi256_ps(a[0]), _mm256_castsi256_ps(a[1])])
-    }
-    #[inline(always)]
-    fn truncate(self, a: Self::F) -> Self::I {
-        avx2!([_mm256_cvttps_epi32(a[0]), _mm256_cvttps_epi32(a[1])])
-    }
-    #[inline(always)]
-    fn to_float(self, a: Self::I) -> Self::F {
-        avx2!([_mm256_cvtepi32_ps(a[0]), _mm256_cvtepi32_ps(a[1])])
-    }
-    #[inline(always)]
-    fn wht(self, a: Self::F) -> Self::F {
-        avx2!([
-            self.wht_8(_mm256_add_ps(a[0], a[1])),
-            self.wht_8(_mm256_sub_ps(a[0], a[1])),
-        ])
-    }
-    #[inline(always)]
-    fn reduce_add(self, a: Self::F) -> f32 {
-        fold!(_mm_add_ps, _mm256_add_ps(a[0], a[1]))
-    }
-    #[inline(always)]
-    fn reduce_min(self, a: Self::F) -> f32 {
-        fold!(_mm_min_ps, _mm256_min_ps(a[0], a[1]))
-    }
-    #[inline(always)]
-    fn reduce_max(self, a: Self::F) -> f32 {
-        fold!(_mm_max_ps, _mm256_max_ps(a[0], a[1]))
-    }
-
-    #[inline(always)]
-    fn load_i8(self, from: &[i8; LANES]) -> Self::I {
-        // SAFETY: AVX2 by the token; 16 bytes are readable behind the reference, at any alignment.
-        unsafe {
-            let bytes = _mm_loadu_si128(from.as_ptr().cast());
-            [
-                _mm256_cvtepi8_epi32(bytes),
-                _mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes)),
-            ]
-        }
-    }
-    #[inline(always)]
-    fn splat_i(self, x: i32) -> Self::I {
-        avx2!([_mm256_set1_epi32(x); 2])
-    }
-    #[inline(always)]
-    fn iota(self) -> Self::I {
-        avx2!([
-            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
-            _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15)
-        ])
-    }
-    #[inline(always)]
-    fn add_i(self, a: Self::I, b: Self::I) -> Self::I {
-        avx2!([_mm256_add_epi32(a[0], b[0]), _mm256_add_epi32(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn sub_i(self, a: Self::I, b: Self::I) -> Self::I {
-        avx2!([_mm256_sub_epi32(a[0], b[0]), _mm256_sub_epi32(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn mul_i(self, a: Self::I, b: Self::I) -> Self::I {
-        avx2!([_mm256_mullo_epi32(a[0], b[0]), _mm256_mullo_epi32(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn max_i(self, a: Self::I, b: Self::I) -> Self::I {
-        avx2!([_mm256_max_epi32(a[0], b[0]), _mm256_max_epi32(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn and(self, a: Self::I, b: Self::I) -> Self::I {
-        avx2!([_mm256_and_si256(a[0], b[0]), _mm256_and_si256(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn xor(self, a: Self::I, b: Self::I) -> Self::I {
-        avx2!([_mm256_xor_si256(a[0], b[0]), _mm256_xor_si256(a[1], b[1])])
-    }
-    #[inline(always)]
-    fn shl<const BITS: i32>(self, a: Self::I) -> Self::I {
-        avx2!([_mm256_slli_epi32::<BITS>(a[0]), _mm256_slli_epi32::<BITS>(a[1])])
-    }
-    #[inline(always)]
-    fn shr<const BITS: i32>(self, a: Self::I) -> Self::I {
-        avx2!([_mm256_srli_epi32::<BITS>(a[0]), _mm256_srli_epi32::<BITS>(a[1])])
-    }
-    #[inline(always)]
-    fn reduce_max_i(self, a: Self::I) -> i32 {
-        avx2!({
-            let a = _mm256_max_epi32(a[0], a[1]);
-            let a = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
-            let a = _mm_max_epi32(a, _mm_shuffle_epi32::<0b01_00_11_10>(a));
-            _mm_cvtsi128_si32(_mm_max_epi32(a, _mm_shuffle_epi32::<0b10_11_00_01>(a)))
-        })
-    }
-    #[inline(always)]
-    fn narrow(self, a: Self::I) -> Self::H {
-        avx2!({
-            // Sign-extended first, so that the saturation of the pack changes nothing.
-            let low = _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(a[0]));
-            let high = _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(a[1]));
-            _mm256_permute4x64_epi64::<UNPACK>(_mm256_packs_epi32(low, high))
-        })
-    }
-    #[inline(always)]
-    fn store_u8(self, a: Self::I, to: &mut [u8; LANES]) {
-        // SAFETY: AVX2 by the token; 16 bytes are writable behind the reference, at any alignment.
-        unsafe {
-            let low = _mm256_set1_epi32(0xff);
-            let words = _mm256_packus_epi32(_mm256_and_si256(a[0], low), _mm256_and_si256(a[1], low));
-            let words = _mm256_permute4x64_epi64::<UNPACK>(words);
-            let bytes = _mm_packus_epi16(
-                _mm256_castsi256_si128(words),
-                _mm256_extracti128_si256::<1>(words),
-            );
-            _mm_storeu_si128(to.as_mut_ptr().cast(), bytes);
-        }
-    }
-
-    #[inline(always)]
-    fn load_u8_h(self, from: &[u8; LANES]) -> Self::H {
-        // SAFETY: AVX2 by the token; 16 bytes are readable behind the reference, at any alignment.
-        unsafe { _mm256_cvtepu8_epi16(_mm_loadu_si128(from.as_ptr().cast())) }
-    }
-    #[inline(always)]
-    fn load_h(self, from: &[i16; LANES]) -> Self::H {
-        // SAFETY: AVX2 by the token; 32 bytes are readable behind the reference, at any alignment.
-        unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
-    }
-    #[inline(always)]
-    fn store_h(self, a: Self::H, to: &mut [i16; LANES]) {
-        // SAFETY: AVX2 by the token; 32 bytes are writable behind the reference, at any alignment.
-        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), a) }
-    }
-    #[inline(always)]
-    fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
-        avx2!(_mm256_add_epi16(a, b))
-    }
-    #[inline(always)]
-    fn sub_h(self, a: Self::H, b: Self::H) -> Self::H {
-        avx2!(_mm256_sub_epi16(a, b))
-    }
-    #[inline(always)]
-    fn xor_h(self, a: Self::H, b: Self::H) -> Self::H {
-        avx2!(_mm256_xor_si256(a, b))
-    }
-    #[inline(always)]
-    fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
-        avx2!(_mm256_max_epi16(a, b))
-    }
-    #[inline(always)]
-    fn wht_h(self, a: Self::H) -> Self::H {
+    fn wht_16_h(self, a: __m256i) -> __m256i {
         avx2!({
             let high_8 = _mm256_setr_epi16(1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1);
             let high_4 = _mm256_setr_epi16(1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1);
             let high_2 = _mm256_setr_epi16(1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1);
             let high_1 = _mm256_setr_epi16(1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1);
-            let a = _mm256_add_epi16(swap_halves(a), _mm256_sign_epi16(a, high_8));
+            let a = _mm256_add_epi16(swap_halves!(a), _mm256_sign_epi16(a, high_8));
             let a = _mm256_add_epi16(
                 _mm256_shuffle_epi32::<0b01_00_11_10>(a),
                 _mm256_sign_epi16(a, high_4),
@@ -326,48 +217,586 @@ impl Simd for Avx2 {
                 _mm256_shuffle_epi32::<0b10_11_00_01>(a),
                 _mm256_sign_epi16(a, high_2),
             );
-            _mm256_add_epi16(swap_neighbours(a), _mm256_sign_epi16(a, high_1))
+            let neighbours = _mm256_or_si256(_mm256_slli_epi32::<16>(a), _mm256_srli_epi32::<16>(a));
+            _mm256_add_epi16(neighbours, _mm256_sign_epi16(a, high_1))
+        })
+    }
+
+    /// [`Simd::sign_ranges`] of 64 lanes of pairs whose longer strides are done. Unpacking exchanges a register for a
+    /// lane, so that every stage is one of whole registers; five of them and two exchanges of halves
+    /// restore the order.
+    #[inline(always)]
+    fn sign_ranges_64(self, values: [__m256i; 2], negated: [__m256i; 2]) -> [__m256i; 2] {
+        avx2!({
+            let (l, n) = sign_stage!(values, negated);
+            let (l, n) = sign_stage!(exchange_halves!(l), exchange_halves!(n));
+            let (l, n) = sign_stage!(exchange_bytes!(l), exchange_bytes!(n));
+            let (l, n) = sign_stage!(exchange_bytes!(l), exchange_bytes!(n));
+            let (l, n) = sign_stage!(exchange_bytes!(l), exchange_bytes!(n));
+            let (l, n) = sign_stage!(exchange_bytes!(l), exchange_bytes!(n));
+            let sums = [_mm256_add_epi8(l[0], n[0]), _mm256_add_epi8(l[1], n[1])];
+            exchange_halves!(exchange_bytes!(sums))
+        })
+    }
+}
+
+impl Simd for Avx2 {
+    type F = [__m256; 4];
+    type I = [__m256i; 4];
+    type H = [__m256i; 2];
+    type B = __m256i;
+
+    #[inline(always)]
+    fn outline<P: Part<Self>>(self, part: P) -> P::Output {
+        #[inline(never)]
+        #[target_feature(enable = "avx2,f16c")]
+        fn enabled<P: Part<Avx2>>(token: Avx2, part: P) -> P::Output {
+            part.run(token)
+        }
+        // SAFETY: a token exists only where `detect` saw the features that `enabled` requires.
+        unsafe { enabled(self, part) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: AVX2 by the token; 32 floats are readable behind the reference, at any alignment.
+        unsafe { array!(4, i => _mm256_loadu_ps(from.add(8 * i))) }
+    }
+    #[inline(always)]
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: F16C by the token; 64 bytes are readable behind the reference, at any alignment.
+        unsafe { array!(4, i => _mm256_cvtph_ps(_mm_loadu_si128(from.add(8 * i).cast()))) }
+    }
+    #[inline(always)]
+    fn load_bf16(self, from: &[u16; LANES]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: AVX2 by the token; 64 bytes are readable behind the reference, at any alignment.
+        unsafe {
+            array!(4, i => _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(
+                _mm_loadu_si128(from.add(8 * i).cast())
+            ))))
+        }
+    }
+    #[inline(always)]
+    fn store(self, v: Self::F, to: &mut [f32; LANES]) {
+        let to = to.as_mut_ptr();
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: AVX2 by the token; 32 floats are writable behind the reference, at any alignment.
+            unsafe { _mm256_storeu_ps(to.add(8 * i), v) }
+        }
+    }
+    #[inline(always)]
+    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
+        let offset = to.as_ptr().addr() % 32;
+        let at = to.as_mut_ptr();
+        match offset {
+            0 => {
+                for (i, v) in v.into_iter().enumerate() {
+                    // SAFETY: AVX2 by the token; 32 floats are writable behind the reference, aligned as asked for.
+                    unsafe { _mm256_stream_ps(at.add(8 * i), v) }
+                }
+            }
+            // Where allocators put large blocks.
+            16 => {
+                for (i, v) in v.into_iter().enumerate() {
+                    // SAFETY: as above.
+                    unsafe {
+                        _mm_stream_ps(at.add(8 * i), _mm256_castps256_ps128(v));
+                        _mm_stream_ps(at.add(8 * i + 4), _mm256_extractf128_ps::<1>(v));
+                    }
+                }
+            }
+            _ => self.store(v, to),
+        }
+    }
+    #[inline(always)]
+    fn store_f16(self, v: Self::F, to: &mut [u16; LANES]) {
+        let to = to.as_mut_ptr();
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: F16C by the token; 64 bytes are writable behind the reference, at any alignment.
+            unsafe {
+                _mm_storeu_si128(
+                    to.add(8 * i).cast(),
+                    _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v),
+                )
+            }
+        }
+    }
+    #[inline(always)]
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
+        // Half a unit in the last place, less one for even numbers: ties go to even.
+        let rounded = array!(4, i => avx2!({
+            let bits = _mm256_castps_si256(v[i]);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let bits = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+            _mm256_srli_epi32::<16>(bits)
+        }));
+        let to = to.as_mut_ptr();
+        for i in 0..2 {
+            // SAFETY: AVX2 by the token; 64 bytes are writable behind the reference, at any alignment.
+            unsafe {
+                let words = _mm256_packus_epi32(rounded[2 * i], rounded[2 * i + 1]);
+                _mm256_storeu_si256(to.add(16 * i).cast(), _mm256_permute4x64_epi64::<UNPACK>(words));
+            }
+        }
+    }
+    #[inline(always)]
+    fn fence(self) {
+        // SAFETY: every x86_64 has the instruction.
+        unsafe { _mm_sfence() }
+    }
+    #[inline(always)]
+    fn prefetch<T>(self, from: &[T]) {
+        let bytes = from.as_ptr().cast::<i8>();
+        let mut at = 0;
+        while at < size_of_val(from) {
+            // SAFETY: every x86_64 has the instruction, and the address is within the slice.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.add(at)) };
+            at += 64;
+        }
+    }
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        avx2!([_mm256_set1_ps(x); 4])
+    }
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(_mm256_add_ps, a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(_mm256_sub_ps, a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(_mm256_mul_ps, a, b)
+    }
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(_mm256_min_ps, a, b)
+    }
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(_mm256_max_ps, a, b)
+    }
+    #[inline(always)]
+    fn abs(self, a: Self::F) -> Self::F {
+        let sign = self.splat(-0.0);
+        each!(_mm256_andnot_ps, sign, a)
+    }
+    #[inline(always)]
+    fn round(self, a: Self::F) -> Self::F {
+        each!(
+            _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>,
+            a
+        )
+    }
+    #[inline(always)]
+    fn gt(self, a: Self::F, b: Self::F) -> Self::I {
+        let above = each!(_mm256_cmp_ps::<_CMP_GT_OQ>, a, b);
+        each!(_mm256_castps_si256, above)
+    }
+    #[inline(always)]
+    fn above(self, a: Self::F, b: Self::F) -> u32 {
+        let above = self.gt(a, b);
+        avx2!({
+            // All ones and zeros stay what they are when they are packed.
+            let bytes = _mm256_packs_epi16(
+                _mm256_packs_epi32(above[0], above[1]),
+                _mm256_packs_epi32(above[2], above[3]),
+            );
+            _mm256_movemask_epi8(_mm256_permutevar8x32_epi32(
+                bytes,
+                _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7),
+            )) as u32
         })
     }
     #[inline(always)]
-    fn h_to_float(self, a: Self::H) -> Self::F {
+    fn bits(self, a: Self::F) -> Self::I {
+        each!(_mm256_castps_si256, a)
+    }
+    #[inline(always)]
+    fn float_of_bits(self, a: Self::I) -> Self::F {
+        each!(_mm256_castsi256_ps, a)
+    }
+    #[inline(always)]
+    fn truncate(self, a: Self::F) -> Self::I {
+        each!(_mm256_cvttps_epi32, a)
+    }
+    #[inline(always)]
+    fn to_float(self, a: Self::I) -> Self::F {
+        each!(_mm256_cvtepi32_ps, a)
+    }
+    #[inline(always)]
+    fn wht(self, a: Self::F) -> Self::F {
+        let [a, b, c, d] = avx2!([
+            _mm256_add_ps(a[0], a[2]),
+            _mm256_add_ps(a[1], a[3]),
+            _mm256_sub_ps(a[0], a[2]),
+            _mm256_sub_ps(a[1], a[3]),
+        ]);
+        let a = avx2!([
+            _mm256_add_ps(a, b),
+            _mm256_sub_ps(a, b),
+            _mm256_add_ps(c, d),
+            _mm256_sub_ps(c, d),
+        ]);
+        [
+            self.wht_8(a[0]),
+            self.wht_8(a[1]),
+            self.wht_8(a[2]),
+            self.wht_8(a[3]),
+        ]
+    }
+    #[inline(always)]
+    fn fold_add(self, a: Self::F) -> Folded {
+        fold!(_mm256_add_ps, a)
+    }
+    #[inline(always)]
+    fn fold_min(self, a: Self::F) -> Folded {
+        fold!(_mm256_min_ps, a)
+    }
+    #[inline(always)]
+    fn fold_max(self, a: Self::F) -> Folded {
+        fold!(_mm256_max_ps, a)
+    }
+    #[inline(always)]
+    fn reduce_add(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        reduce!(_mm256_add_ps, a)
+    }
+    #[inline(always)]
+    fn reduce_min(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        reduce!(_mm256_min_ps, a)
+    }
+    #[inline(always)]
+    fn reduce_max(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        reduce!(_mm256_max_ps, a)
+    }
+
+    #[inline(always)]
+    fn load_i(self, from: &[i32; LANES]) -> Self::I {
+        let from = from.as_ptr();
+        // SAFETY: AVX2 by the token; 32 numbers are readable behind the reference, at any alignment.
+        unsafe { array!(4, i => _mm256_loadu_si256(from.add(8 * i).cast())) }
+    }
+    #[inline(always)]
+    fn load_i8(self, from: &[i8; LANES]) -> Self::I {
+        let from = from.as_ptr();
+        // SAFETY: AVX2 by the token; 32 bytes are readable behind the reference, at any alignment.
+        unsafe { array!(4, i => _mm256_cvtepi8_epi32(_mm_loadl_epi64(from.add(8 * i).cast()))) }
+    }
+    #[inline(always)]
+    fn splat_i(self, x: i32) -> Self::I {
+        avx2!([_mm256_set1_epi32(x); 4])
+    }
+    #[inline(always)]
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm256_add_epi32, a, b)
+    }
+    #[inline(always)]
+    fn sub_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm256_sub_epi32, a, b)
+    }
+    #[inline(always)]
+    fn mul_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm256_mullo_epi32, a, b)
+    }
+    #[inline(always)]
+    fn max_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm256_max_epi32, a, b)
+    }
+    #[inline(always)]
+    fn and(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm256_and_si256, a, b)
+    }
+    #[inline(always)]
+    fn xor(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm256_xor_si256, a, b)
+    }
+    #[inline(always)]
+    fn shl<const BITS: i32>(self, a: Self::I) -> Self::I {
+        each!(_mm256_slli_epi32::<BITS>, a)
+    }
+    #[inline(always)]
+    fn shr<const BITS: i32>(self, a: Self::I) -> Self::I {
+        each!(_mm256_srli_epi32::<BITS>, a)
+    }
+    #[inline(always)]
+    fn reduce_max_i(self, a: Self::I) -> i32 {
+        avx2!({
+            let a = _mm256_max_epi32(_mm256_max_epi32(a[0], a[1]), _mm256_max_epi32(a[2], a[3]));
+            let a = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+            let a = _mm_max_epi32(a, _mm_shuffle_epi32::<0b01_00_11_10>(a));
+            _mm_cvtsi128_si32(_mm_max_epi32(a, _mm_shuffle_epi32::<0b10_11_00_01>(a)))
+        })
+    }
+    #[inline(always)]
+    fn low_bytes(self, a: Self::I) -> Self::B {
+        let a = self.and(a, self.splat_i(0xff));
+        avx2!({
+            let bytes = _mm256_packus_epi16(_mm256_packus_epi32(a[0], a[1]), _mm256_packus_epi32(a[2], a[3]));
+            _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+        })
+    }
+
+    #[inline(always)]
+    fn to_bytes(self, a: Self::F) -> Self::B {
+        pack!(_mm256_packus_epi16, a)
+    }
+    #[inline(always)]
+    fn to_signed_bytes(self, a: Self::F) -> Self::B {
+        pack!(_mm256_packs_epi16, a)
+    }
+    #[inline(always)]
+    fn bytes_to_float(self, a: Self::B) -> Self::F {
+        let wide = avx2!({
+            let (low, high) = (_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+            [
+                _mm256_cvtepu8_epi32(low),
+                _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(low, low)),
+                _mm256_cvtepu8_epi32(high),
+                _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(high, high)),
+            ]
+        });
+        self.to_float(wide)
+    }
+    #[inline(always)]
+    fn bytes_to_h(self, a: Self::B) -> Self::H {
         avx2!([
-            _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm256_castsi256_si128(a))),
-            _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm256_extracti128_si256::<1>(a))),
+            _mm256_cvtepu8_epi16(_mm256_castsi256_si128(a)),
+            _mm256_cvtepu8_epi16(_mm256_extracti128_si256::<1>(a)),
         ])
     }
     #[inline(always)]
-    fn min_h(self, a: Self::H, b: Self::H) -> Self::H {
-        avx2!(_mm256_min_epi16(a, b))
+    fn splat_b(self, x: u8) -> Self::B {
+        avx2!(_mm256_set1_epi8(x as i8))
     }
     #[inline(always)]
-    fn shl_h<const BITS: i32>(self, a: Self::H) -> Self::H {
-        avx2!(_mm256_slli_epi16::<BITS>(a))
+    fn repeat<const BYTES: usize>(self, from: &[u8; BYTES]) -> Self::B {
+        let at = from.as_ptr();
+        // SAFETY: AVX2 by the token; as many bytes as the slice has are read, at any alignment.
+        unsafe {
+            match BYTES {
+                4 => _mm256_set1_epi32(at.cast::<i32>().read_unaligned()),
+                8 => _mm256_set1_epi64x(at.cast::<i64>().read_unaligned()),
+                16 => _mm256_broadcastsi128_si256(_mm_loadu_si128(at.cast())),
+                32 => _mm256_loadu_si256(at.cast()),
+                _ => unreachable!("bytes are repeated by 4, 8, 16 or 32"),
+            }
+        }
     }
     #[inline(always)]
-    fn reduce_min_h(self, a: Self::H) -> i16 {
+    fn store_or<const BYTES: usize>(self, a: Self::B, to: &mut [u8; BYTES]) {
+        let at = to.as_mut_ptr();
+        // SAFETY: AVX2 by the token; as many bytes as the slice has are written, at any alignment.
+        unsafe {
+            if BYTES == 32 {
+                return _mm256_storeu_si256(at.cast(), a);
+            }
+            let a = _mm_or_si128(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+            if BYTES == 16 {
+                return _mm_storeu_si128(at.cast(), a);
+            }
+            let a = _mm_cvtsi128_si64(_mm_or_si128(a, _mm_unpackhi_epi64(a, a)));
+            match BYTES {
+                8 => at.cast::<i64>().write_unaligned(a),
+                4 => at.cast::<i32>().write_unaligned((a | a >> 32) as i32),
+                _ => unreachable!("bytes are folded to 4, 8, 16 or 32"),
+            }
+        }
+    }
+    #[inline(always)]
+    fn and_b(self, a: Self::B, b: Self::B) -> Self::B {
+        avx2!(_mm256_and_si256(a, b))
+    }
+    #[inline(always)]
+    fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
+        avx2!(_mm256_or_si256(a, b))
+    }
+    #[inline(always)]
+    fn min_b(self, a: Self::B, b: Self::B) -> Self::B {
+        avx2!(_mm256_min_epu8(a, b))
+    }
+    #[inline(always)]
+    fn shl_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
+        // SAFETY: AVX2 by the token; the 32 bytes of the array are read, at any alignment.
+        unsafe { _mm256_sllv_epi32(a, _mm256_loadu_si256(by.as_ptr().cast())) }
+    }
+    #[inline(always)]
+    fn shr_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
+        // SAFETY: AVX2 by the token; the 32 bytes of the array are read, at any alignment.
+        unsafe { _mm256_srlv_epi32(a, _mm256_loadu_si256(by.as_ptr().cast())) }
+    }
+    #[inline(always)]
+    fn least<const N: usize>(self, a: &[Self::B; N]) -> usize {
         avx2!({
-            let a = _mm_min_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
-            // Not negative, so that the order is that of unsigned numbers.
-            _mm_cvtsi128_si32(_mm_minpos_epu16(a)) as i16
+            let mut least = a[0];
+            for &a in &a[1..] {
+                least = _mm256_min_epu8(least, a);
+            }
+            let bytes = _mm_min_epu8(
+                _mm256_castsi256_si128(least),
+                _mm256_extracti128_si256::<1>(least),
+            );
+            // The upper byte of each word becomes 0 and the lower the lesser of both: a word to be compared.
+            let words = _mm_min_epu8(bytes, _mm_srli_epi16::<8>(bytes));
+            let least = _mm256_broadcastb_epi8(_mm_minpos_epu16(words));
+            let mut v = 0;
+            loop {
+                let mask = _mm256_movemask_epi8(_mm256_cmpeq_epi8(a[v], least)) as u32;
+                // The last vector has it where no other does.
+                if mask != 0 || v + 1 == N {
+                    break LANES * v + mask.trailing_zeros() as usize % LANES;
+                }
+                v += 1;
+            }
         })
     }
     #[inline(always)]
-    fn sign_maxima(self, largest: Self::H, negated: Self::H) -> (Self::H, Self::H) {
-        let (l, n) = (largest, negated);
-        let (l, n) = sign_maxima_stage!(l, n, swap_halves, _mm256_blend_epi32::<0b1111_0000>);
-        let (l, n) = sign_maxima_stage!(
-            l,
-            n,
-            _mm256_shuffle_epi32::<0b01_00_11_10>,
-            _mm256_blend_epi32::<0b1100_1100>
-        );
-        let (l, n) = sign_maxima_stage!(
-            l,
-            n,
-            _mm256_shuffle_epi32::<0b10_11_00_01>,
-            _mm256_blend_epi32::<0b1010_1010>
-        );
-        sign_maxima_stage!(l, n, swap_neighbours, _mm256_blend_epi16::<0b1010_1010>)
+    fn sign_ranges<const N: usize>(self, values: [Self::B; N]) -> [Self::B; N] {
+        let zero = self.splat_b(0);
+        let mut ranges = values;
+        match N {
+            // Beside numbers that are never the largest.
+            1 => {
+                let lowest = self.splat_b(i8::MIN as u8);
+                let negated = avx2!(_mm256_sub_epi8(zero, values[0]));
+                ranges[0] = self.sign_ranges_64([values[0], lowest], [negated, lowest])[0];
+            }
+            2 => {
+                let values = [values[0], values[N - 1]];
+                let negated = [
+                    avx2!(_mm256_sub_epi8(zero, values[0])),
+                    avx2!(_mm256_sub_epi8(zero, values[1])),
+                ];
+                let both = self.sign_ranges_64(values, negated);
+                (ranges[0], ranges[N - 1]) = (both[0], both[1]);
+            }
+            _ => {
+                let negated = array!(N, v => avx2!(_mm256_sub_epi8(zero, values[v])));
+                for half in 0..2 {
+                    // The stage of 64: lowers, then uppers.
+                    let (mut l, mut n) = ([zero; 2], [zero; 2]);
+                    for i in 0..2 {
+                        let (low, high) = (i, i + N / 2);
+                        let (same, other) = match half {
+                            0 => (values[high], negated[high]),
+                            _ => (negated[high], values[high]),
+                        };
+                        l[i] = avx2!(_mm256_max_epi8(values[low], same));
+                        n[i] = avx2!(_mm256_max_epi8(negated[low], other));
+                    }
+                    let both = self.sign_ranges_64(l, n);
+                    (ranges[half * 2], ranges[half * 2 + 1]) = (both[0], both[1]);
+                }
+            }
+        }
+        ranges
+    }
+
+    #[inline(always)]
+    fn load_h(self, from: &[i16; LANES]) -> Self::H {
+        let from = from.as_ptr();
+        // SAFETY: AVX2 by the token; 64 bytes are readable behind the reference, at any alignment.
+        unsafe { array!(2, i => _mm256_loadu_si256(from.add(16 * i).cast())) }
+    }
+    #[inline(always)]
+    fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx2!([_mm256_add_epi16(a[0], b[0]), _mm256_add_epi16(a[1], b[1])])
+    }
+    #[inline(always)]
+    fn sub_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx2!([_mm256_sub_epi16(a[0], b[0]), _mm256_sub_epi16(a[1], b[1])])
+    }
+    #[inline(always)]
+    fn xor_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx2!([_mm256_xor_si256(a[0], b[0]), _mm256_xor_si256(a[1], b[1])])
+    }
+    #[inline(always)]
+    fn wht_h(self, a: Self::H) -> Self::H {
+        avx2!([
+            self.wht_16_h(_mm256_add_epi16(a[0], a[1])),
+            self.wht_16_h(_mm256_sub_epi16(a[0], a[1])),
+        ])
+    }
+    #[inline(always)]
+    fn h_to_i(self, a: Self::H) -> Self::I {
+        avx2!([
+            _mm256_cvtepi16_epi32(_mm256_castsi256_si128(a[0])),
+            _mm256_cvtepi16_epi32(_mm256_extracti128_si256::<1>(a[0])),
+            _mm256_cvtepi16_epi32(_mm256_castsi256_si128(a[1])),
+            _mm256_cvtepi16_epi32(_mm256_extracti128_si256::<1>(a[1])),
+        ])
+    }
+    /// Bits 2, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit; bit 4 by adding neighbours into
+    /// words, the registers' bits between words, and bit 3 by adding neighbours, times eight, into i32: the
+    /// bits that end in registers are those that widening puts there.
+    #[inline(always)]
+    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N] {
+        let mut sums = [self.splat_b(0); N];
+        let mut differences = sums;
+        for v in 0..N {
+            let flipped = usize::from(walsh(v, row / LANES)) * LANES;
+            let signs = &BYTE_SIGNS[flipped + row % LANES];
+            // SAFETY: AVX2 by the token; the table's row has the 32 bytes that are read.
+            let signs = unsafe { _mm256_loadu_si256(signs.as_ptr().cast()) };
+            (sums[v], differences[v]) = avx2!({
+                // Bytes of dwords (4 3 2) to (2 4 3), then bits (4 3 1 0) of a byte's place to (1 0 3 4).
+                let x = _mm256_permutevar8x32_epi32(a[v], _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
+                let order = _mm256_setr_epi8(
+                    0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6, 14, 3, 11, 7, 15, 0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6,
+                    14, 3, 11, 7, 15,
+                );
+                let x = _mm256_sign_epi8(_mm256_shuffle_epi8(x, order), signs);
+                let high_16 = _mm256_setr_epi64x(POSITIVE, POSITIVE, NEGATIVE, NEGATIVE);
+                let high_8 = _mm256_setr_epi64x(POSITIVE, NEGATIVE, POSITIVE, NEGATIVE);
+                let high_4 = _mm256_set1_epi64x(NEGATIVE << 32 | POSITIVE & 0xffff_ffff);
+                let x = _mm256_add_epi8(swap_halves!(x), _mm256_sign_epi8(x, high_16));
+                let x = _mm256_add_epi8(
+                    _mm256_shuffle_epi32::<0b01_00_11_10>(x),
+                    _mm256_sign_epi8(x, high_8),
+                );
+                let x = _mm256_add_epi8(
+                    _mm256_shuffle_epi32::<0b10_11_00_01>(x),
+                    _mm256_sign_epi8(x, high_4),
+                );
+                let ones = _mm256_set1_epi8(1);
+                let high_1 = _mm256_set1_epi16(0xff01u16 as i16);
+                (
+                    _mm256_maddubs_epi16(ones, x),
+                    _mm256_maddubs_epi16(ones, _mm256_sign_epi8(x, high_1)),
+                )
+            });
+        }
+        let mut stride = N / 2;
+        while stride > 0 {
+            for v in 0..N {
+                if v & stride == 0 {
+                    for half in [&mut sums, &mut differences] {
+                        (half[v], half[v + stride]) = avx2!((
+                            _mm256_add_epi16(half[v], half[v + stride]),
+                            _mm256_sub_epi16(half[v], half[v + stride])
+                        ));
+                    }
+                }
+            }
+            stride /= 2;
+        }
+        array!(N, v => avx2!({
+            let eight = _mm256_set1_epi16(8);
+            let high = _mm256_set1_epi32(0xfff8_0008u32 as i32);
+            [
+                _mm256_madd_epi16(sums[v], eight),
+                _mm256_madd_epi16(sums[v], high),
+                _mm256_madd_epi16(differences[v], eight),
+                _mm256_madd_epi16(differences[v], high),
+            ]
+        }))
     }
 }
+
+/// Eight bytes of 1, and of -1.
+const POSITIVE: i64 = 0x0101_0101_0101_0101;
+const NEGATIVE: i64 = -1;

@@ -1,0 +1,1029 @@
+//! Rows of a frame: for each row scale and allocation, and for each tile rotation, quantisation and packing.
+//!
+//! Tiles go through the stages in blocks, so that what is decided a tile at a time, with its long chains of
+//! dependent operations, overlaps with that of its neighbours.
+
+use core::ops::Range;
+
+use super::{EncodeStats, Plan};
+use crate::allocate::{self, End};
+use crate::arch::{BLOCK, Folded, Kernel, LANES, Part, Scalar, Simd, array};
+use crate::config::{Allocation, Config, Effort, Granularity, Rank, Rotation, Rounding};
+use crate::decode;
+use crate::element::{Element, Lanes};
+use crate::error::EncodeError;
+use crate::exponents;
+use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, Row, RowLayout};
+use crate::pack;
+use crate::quantise::{self, Dither, Fitting, Grid, Start, Units};
+use crate::rotate::{self, Tile};
+use crate::tile::{self, MAX_TILE, Scale};
+
+/// How much narrower the rotated range must be. A plain tile decodes faster, and this costs 0.02 dB.
+const NARROWER: f32 = 0.95;
+
+/// Tiles whose coefficients are all below this, in a row scaled to about 1, are below its least unit, and are
+/// left plain.
+const SILENCE: f32 = 1e-30;
+
+/// Pivots that [`Effort::Best`] tries, those of the narrowest ranges.
+const PIVOTS_TRIED: usize = 4;
+
+/// A tile is predicted to have a narrower range rotated when its range is more than so many times the root
+/// mean square of what is left of it without its largest magnitude. Grows with the tile as the range of a
+/// sample does.
+const fn predicted_ratio(tile_len: usize) -> f32 {
+    match tile_len {
+        32 => 3.8,
+        64 => 4.5,
+        _ => 4.8,
+    }
+}
+
+/// Vectors in the scratch of a block of tiles: 2 KiB.
+const SCRATCH: usize = 16;
+
+/// Tiles of `n` vectors in a block.
+const fn tiles_in_block(n: usize) -> usize {
+    if n * BLOCK > SCRATCH { SCRATCH / n } else { BLOCK }
+}
+
+/// A block of tiles on their way through the stages. Aligned, as vectors that straddle two cache lines cost twice.
+#[repr(C, align(64))]
+struct Block<const N: usize> {
+    values: [[f32; LANES]; SCRATCH],
+    /// What reductions are made from.
+    first: [Folded; BLOCK],
+    second: [Folded; BLOCK],
+    /// Tiles.
+    count: usize,
+    /// Least and largest values.
+    low: [f32; BLOCK],
+    high: [f32; BLOCK],
+    /// About which pivots tiles are rotated.
+    pivots: [Option<u8>; BLOCK],
+    /// Tiles whose transform is undone: their values are to be loaded again.
+    reload: [bool; BLOCK],
+    widths: [u8; BLOCK],
+    grids: [Grid; BLOCK],
+}
+
+impl<const N: usize> Block<N> {
+    const fn new() -> Self {
+        Self {
+            values: [[0.0; LANES]; SCRATCH],
+            count: 0,
+            low: [0.0; BLOCK],
+            high: [0.0; BLOCK],
+            pivots: [None; BLOCK],
+            reload: [false; BLOCK],
+            widths: [0; BLOCK],
+            grids: [Grid::NONE; BLOCK],
+            first: [[0.0; 8]; BLOCK],
+            second: [[0.0; 8]; BLOCK],
+        }
+    }
+
+    #[inline(always)]
+    fn values(&mut self, t: usize) -> &mut [[f32; LANES]; N] {
+        &mut self.values.as_chunks_mut::<N>().0[t]
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd>(&self, s: S, t: usize) -> Tile<S, N> {
+        let values = &self.values.as_chunks::<N>().0[t];
+        array!(N, v => s.load(&values[v]))
+    }
+
+    #[inline(always)]
+    fn set_tile<S: Simd>(&mut self, s: S, t: usize, tile: &Tile<S, N>) {
+        tile::store::<S, N>(s, tile, self.values(t));
+    }
+
+    #[inline(always)]
+    fn fold_bounds<S: Simd>(&mut self, s: S, t: usize, tile: &Tile<S, N>) {
+        self.first[t] = tile::least(s, tile);
+        self.second[t] = tile::most(s, tile);
+    }
+
+    /// Least and largest values of what [`Block::fold_bounds`] saw.
+    #[inline(always)]
+    fn reduce_bounds<S: Simd>(&self, s: S) -> ([f32; BLOCK], [f32; BLOCK]) {
+        let (low, high) = (s.reduce_min(&self.first), s.reduce_max(&self.second));
+        // A sum with +0 gives +0 for either zero, whichever of two the level's minimum chose.
+        (
+            array!(BLOCK, t => low[t] + 0.0),
+            array!(BLOCK, t => high[t] + 0.0),
+        )
+    }
+
+    #[inline(always)]
+    fn bounds(&self, t: usize) -> (f32, f32) {
+        (self.low[t], self.high[t])
+    }
+
+    #[inline(always)]
+    fn range(&self, t: usize) -> f32 {
+        self.high[t] - self.low[t]
+    }
+
+    /// The range in orthonormal units, comparable between transforms.
+    #[inline(always)]
+    fn orthonormal_range(&self, t: usize) -> f32 {
+        match self.pivots[t] {
+            Some(_) => self.range(t) * root(N * LANES),
+            None => self.range(t),
+        }
+    }
+
+    #[inline(always)]
+    fn fitting(&self, t: usize, units: Units, config: &Config) -> Fitting {
+        Fitting {
+            bounds: self.bounds(t),
+            width: self.widths[t],
+            units,
+            fit: config.fit,
+            effort: config.effort,
+        }
+    }
+}
+
+/// Largest magnitude of a tile within `bounds`.
+#[inline(always)]
+fn peak((low, high): (f32, f32)) -> f32 {
+    if -low > high { -low } else { high }
+}
+
+/// The square root of a tile size.
+const fn root(tile_len: usize) -> f32 {
+    match tile_len {
+        32 => core::f32::consts::SQRT_2 * 4.0,
+        64 => 8.0,
+        _ => core::f32::consts::SQRT_2 * 8.0,
+    }
+}
+
+/// The tiles of a row.
+#[derive(Clone, Copy)]
+struct Source<'k, E> {
+    row: &'k [E],
+    /// The elements that come after this row.
+    next: &'k [E],
+    scale: &'k Scale<'k>,
+    config: &'k Config,
+}
+
+impl<E: Lanes> Source<'_, E> {
+    /// Fills `block` with the tiles from `start` on.
+    #[inline(always)]
+    fn fill<S: Simd, const N: usize, const G: usize>(&self, s: S, start: usize, block: &mut Block<N>) {
+        let tiles = self.row.len().div_ceil(G) - start;
+        block.count = tiles_in_block(N).min(tiles);
+        for t in 0..block.count {
+            if !self.next.is_empty() {
+                s.prefetch(tile::run::<E, G>(self.next, start + t));
+            }
+            tile::load::<S, E, N, G>(s, self.row, start + t, self.scale, block.values(t));
+        }
+    }
+
+    /// Fills `block` with the tiles from `start` on, transformed as the configuration says; [`Effort::Best`] tries
+    /// more than this.
+    #[inline(always)]
+    fn transform<S: Simd, const N: usize, const G: usize>(&self, s: S, start: usize, block: &mut Block<N>) {
+        self.fill::<S, N, G>(s, start, block);
+        let valid = self.row.len() - (start + block.count - 1) * G;
+        let padding = (valid < G).then_some(valid);
+        s.outline(Transform {
+            block: &mut *block,
+            config: self.config,
+            padding,
+        });
+        for t in 0..block.count {
+            if block.reload[t] {
+                tile::load::<S, E, N, G>(s, self.row, start + t, self.scale, block.values(t));
+                if let Some(valid) = padding
+                    && t + 1 == block.count
+                {
+                    tile::pad::<S, N>(s, block.values(t), valid);
+                }
+            }
+        }
+    }
+}
+
+/// Transforms tiles as the configuration says.
+struct Transform<'k, const N: usize> {
+    block: &'k mut Block<N>,
+    config: &'k Config,
+    /// How many channels the last tile has, where it does not have all.
+    padding: Option<usize>,
+}
+
+impl<S: Simd, const N: usize> Part<S> for Transform<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let block = self.block;
+        block.pivots = [None; BLOCK];
+        block.reload = [false; BLOCK];
+        let last = block.count - 1;
+        let ratio = matches!(self.config.rotation, Rotation::Ratio { .. });
+        // A lone outlier in a tail stays alone among zeros, as the transform by the ratio wants it.
+        if let Some(valid) = self.padding
+            && !ratio
+        {
+            tile::pad::<S, N>(s, block.values(last), valid);
+        }
+        for t in 0..block.count {
+            let x = block.tile(s, t);
+            block.fold_bounds(s, t, &x);
+        }
+        (block.low, block.high) = block.reduce_bounds(s);
+        match self.config.rotation {
+            Rotation::Never => {}
+            Rotation::Ratio { tau } => {
+                rotate_outliers(s, block, tau);
+                if let Some(valid) = self.padding
+                    && block.pivots[last].is_none()
+                {
+                    tile::pad::<S, N>(s, block.values(last), valid);
+                    let x = block.tile(s, last);
+                    (block.low[last], block.high[last]) = tile::bounds(s, &x);
+                }
+            }
+            Rotation::Narrower => {
+                let mut candidates = [true; BLOCK];
+                if self.config.effort == Effort::Fast {
+                    candidates = predicted(s, block);
+                }
+                narrow(s, block, &candidates, self.config.effort);
+            }
+        }
+    }
+}
+
+/// Rotates the tiles whose largest magnitude is at least `tau` times the second largest, which no infinity is: those
+/// of which no other element exceeds the largest when multiplied by `tau`.
+#[inline(always)]
+fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<N>, tau: f32) {
+    for t in 0..block.count {
+        let x = block.tile(s, t);
+        let largest = peak(block.bounds(t));
+        let itself = u32::from(tau * largest > largest);
+        if largest > 0.0 && tau < f32::INFINITY && tile::count_above(s, &x, tau, largest) == itself {
+            let pivot = tile::position(s, &x, largest);
+            block.pivots[t] = Some(pivot as u8);
+            let c = rotate::about(s, &rotate::spectrum(s, &x), pivot);
+            block.set_tile(s, t, &c);
+            (block.low[t], block.high[t]) = tile::bounds(s, &c);
+        }
+    }
+}
+
+/// Which tiles are probably narrower when they are rotated.
+#[inline(always)]
+fn predicted<S: Simd, const N: usize>(s: S, block: &mut Block<N>) -> [bool; BLOCK] {
+    for t in 0..block.count {
+        let x = block.tile(s, t);
+        block.first[t] = tile::energy(s, &x);
+    }
+    let energy = s.reduce_add(&block.first);
+    let ratio = const { predicted_ratio(N * LANES) * predicted_ratio(N * LANES) };
+    array!(BLOCK, t => {
+        let (largest, range) = (peak(block.bounds(t)), block.range(t));
+        let rest = (energy[t] - largest * largest) * (1.0 / (N * LANES - 1) as f32);
+        range * range > ratio * rest
+    })
+}
+
+/// Rotates the candidates about the pivots of the narrowest ranges, and undoes it where they were narrower before.
+#[inline(always)]
+fn narrow<S: Simd, const N: usize>(s: S, block: &mut Block<N>, candidates: &[bool; BLOCK], effort: Effort) {
+    for t in 0..block.count {
+        if candidates[t] {
+            let c = rotate::spectrum(s, &block.tile(s, t));
+            block.first[t] = tile::peak(s, &c);
+            block.set_tile(s, t, &c);
+        }
+    }
+    let peaks = s.reduce_max(&block.first);
+    for t in 0..block.count {
+        if candidates[t] {
+            // A tile of zeros has any pivot.
+            let loud = peaks[t] >= SILENCE;
+            block.reload[t] = !loud;
+            let c = block.tile(s, t);
+            let pivot = s.least(&rotate::pivot_ranges(s, &c, if loud { peaks[t] } else { 1.0 }));
+            let c = rotate::about(s, &c, pivot);
+            block.set_tile(s, t, &c);
+            block.fold_bounds(s, t, &c);
+            block.pivots[t] = Some(pivot as u8);
+        }
+    }
+    let (low, high) = block.reduce_bounds(s);
+    for t in 0..block.count {
+        if !candidates[t] {
+            continue;
+        }
+        // The ranges are compared in orthonormal units.
+        let narrower =
+            effort == Effort::Fast || (high[t] - low[t]) * root(N * LANES) < NARROWER * block.range(t);
+        if narrower && !block.reload[t] {
+            (block.low[t], block.high[t]) = (low[t], high[t]);
+        } else {
+            block.reload[t] = true;
+            block.pivots[t] = None;
+        }
+    }
+}
+
+pub(super) struct RankRows<'k, E> {
+    pub(super) config: &'k Config,
+    pub(super) x: &'k [E],
+    pub(super) width: usize,
+    pub(super) exponents: Option<&'k [i8]>,
+    pub(super) rank: Rank,
+    pub(super) keys: &'k mut [[u8; 4]],
+}
+
+impl<E: Lanes> Kernel for RankRows<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        match self.config.tile.len() {
+            32 => self.each::<S, 1, 32>(s),
+            64 => self.each::<S, 2, 64>(s),
+            _ => self.each::<S, 4, MAX_TILE>(s),
+        }
+    }
+}
+
+impl<E: Lanes> RankRows<'_, E> {
+    #[inline(always)]
+    fn each<S: Simd, const N: usize, const G: usize>(self, s: S) {
+        let extremes = exponents::extremes(self.exponents);
+        let mut block = Block::<N>::new();
+        for (row, key) in self.x.chunks_exact(self.width).zip(self.keys) {
+            // What cannot be encoded is reported when the row is.
+            let Ok((scale, _)) = scale_row::<S, E>(s, row, self.exponents, extremes, 1, 0) else {
+                *key = [0; 4];
+                continue;
+            };
+            let source = Source {
+                row,
+                next: &[],
+                scale: &scale,
+                config: self.config,
+            };
+            let (mut magnitudes, mut logarithms) = (0.0, 0.0);
+            let mut widest = 0f32;
+            for start in (0..self.width.div_ceil(G)).step_by(tiles_in_block(N)) {
+                match self.rank {
+                    Rank::Entropy => {
+                        source.fill::<S, N, G>(s, start, &mut block);
+                        let sums = s.outline(Entropies { block: &mut block });
+                        for t in 0..block.count {
+                            magnitudes += sums.0[t];
+                            logarithms += sums.1[t];
+                        }
+                    }
+                    Rank::Range => {
+                        source.transform::<S, N, G>(s, start, &mut block);
+                        for t in 0..block.count {
+                            let range = block.orthonormal_range(t);
+                            widest = if range > widest { range } else { widest };
+                        }
+                    }
+                }
+            }
+            *key = allocate::key(match self.rank {
+                Rank::Entropy => allocate::entropies(s, &[magnitudes; BLOCK], &[logarithms; BLOCK])[0],
+                // Rows have scales of their own; the range is compared on the common one.
+                Rank::Range => widest * f32::from_bits(((scale.exponent + 127).clamp(1, 254) as u32) << 23),
+            });
+        }
+    }
+}
+
+/// Sums over tiles that give the entropy of each.
+struct Entropies<'k, const N: usize> {
+    block: &'k mut Block<N>,
+}
+
+impl<S: Simd, const N: usize> Part<S> for Entropies<'_, N> {
+    type Output = ([f64; BLOCK], [f64; BLOCK]);
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        let block = self.block;
+        for t in 0..block.count {
+            let x = block.tile(s, t);
+            (block.first[t], block.second[t]) = allocate::entropy_sums::<S, N>(s, &x);
+        }
+        let (magnitudes, logarithms) = (s.reduce_add(&block.first), s.reduce_add(&block.second));
+        (
+            array!(BLOCK, t => f64::from(magnitudes[t])),
+            array!(BLOCK, t => f64::from(logarithms[t])),
+        )
+    }
+}
+
+pub(super) struct EncodeRows<'k, E> {
+    pub(super) plan: &'k Plan<'k>,
+    pub(super) rows: Range<u32>,
+    pub(super) x: &'k [E],
+    pub(super) out: &'k mut [u8],
+    pub(super) stats: Option<&'k mut EncodeStats>,
+}
+
+impl<E: Lanes> Kernel for EncodeRows<'_, E> {
+    type Output = Result<(), EncodeError>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Self::Output {
+        match self.plan.header.tile_len() {
+            32 => self.each::<S, 1, 32>(s),
+            64 => self.each::<S, 2, 64>(s),
+            _ => self.each::<S, 4, MAX_TILE>(s),
+        }
+    }
+}
+
+impl<E: Lanes> EncodeRows<'_, E> {
+    #[inline(always)]
+    fn each<S: Simd, const N: usize, const G: usize>(mut self, s: S) -> Result<(), EncodeError> {
+        let header = &self.plan.header;
+        let map = self.plan.row_map();
+        let layouts = [header.row_layout(false), header.row_layout(true)];
+        let mut tiles = Block::<N>::new();
+        let (mut x, mut out) = (self.x, self.out);
+        for index in self.rows {
+            let hi = match header.encoding {
+                Encoding::RowMixed => frame::bit(map, index as usize),
+                _ => true,
+            };
+            let layout = layouts[usize::from(hi)];
+            let (block, rest) = core::mem::take(&mut out).split_at_mut(layout.len);
+            out = rest;
+            let (row, next) = x.split_at(header.width as usize);
+            x = next;
+            let job = RowJob {
+                plan: self.plan,
+                index,
+                layout,
+                hi,
+            };
+            if layout.len > 0 {
+                job.encode::<S, E, N, G>(s, row, next, block, &mut tiles, self.stats.as_deref_mut())?;
+            }
+            if let Some(stats) = self.stats.as_deref_mut() {
+                job.measure::<E, N, G>(row, block, stats);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds the power of two that brings the row to about 1, and the base that its units count from.
+/// `width` is the least code width of the row, at least 1.
+#[inline(always)]
+fn scale_row<'t, S: Simd, E: Lanes>(
+    s: S,
+    row: &[E],
+    exponents: Option<&'t [i8]>,
+    (least, most): (i32, i32),
+    width: u8,
+    index: u32,
+) -> Result<(Scale<'t>, u8), EncodeError> {
+    let peak = tile::peak_bits(s, row, exponents);
+    if peak >= 0x7f80_0000 {
+        return Err(find_unfit(row, exponents, index));
+    }
+    // A factor 2^(-k - exponent) must not exceed 2^127.
+    let exponent = ((peak >> 23) - 127).max(-127 - least);
+    // Twice the peak is the widest range, and 2^(3 + width - 1) - 8 units at least cover it; one octave
+    // more leaves room for coarser candidates.
+    let widest = -1 - i32::from(width);
+    let base = (exponent + widest + 129 - 31).clamp(0, i32::from(BASE_MAX));
+    let scale = Scale {
+        exponents,
+        exponent,
+        split: exponent + most >= 127,
+    };
+    Ok((scale, base as u8))
+}
+
+#[cold]
+fn find_unfit<E: Element>(row: &[E], exponents: Option<&[i8]>, index: u32) -> EncodeError {
+    let non_finite = row.iter().position(|x| !x.to_f32().is_finite());
+    if let Some(channel) = non_finite {
+        return EncodeError::NonFinite {
+            row: index,
+            channel: channel as u32,
+        };
+    }
+    let table = exponents.unwrap_or(&[]);
+    let overflows = |(x, k): (&E, &i8)| {
+        let factor = f32::from_bits(((127 - i32::from(*k)).clamp(1, 254) as u32) << 23);
+        !(x.to_f32() * factor).is_finite()
+    };
+    let channel = row.iter().zip(table).position(overflows).unwrap_or(0);
+    EncodeError::ExponentOverflow {
+        row: index,
+        channel: channel as u32,
+    }
+}
+
+/// One row on its way into its block.
+struct RowJob<'k> {
+    plan: &'k Plan<'k>,
+    index: u32,
+    layout: RowLayout,
+    hi: bool,
+}
+
+impl RowJob<'_> {
+    #[inline(always)]
+    fn encode<S: Simd, E: Lanes, const N: usize, const G: usize>(
+        &self,
+        s: S,
+        x: &[E],
+        next: &[E],
+        block: &mut [u8],
+        tiles: &mut Block<N>,
+        mut stats: Option<&mut EncodeStats>,
+    ) -> Result<(), EncodeError> {
+        let header = &self.plan.header;
+        let config = &self.plan.encoder.config;
+        let narrowest = match header.encoding {
+            Encoding::TileMixed => header.lo,
+            _ if self.hi => header.hi,
+            _ => header.lo,
+        };
+        let (scale, base) = scale_row::<S, E>(
+            s,
+            x,
+            self.plan.exponents,
+            self.plan.extremes,
+            narrowest.max(1),
+            self.index,
+        )?;
+        let units = Units::new(i32::from(base) - 129 - scale.exponent);
+        let dither = match config.rounding {
+            Rounding::Nearest => None,
+            Rounding::Stochastic { seed } => Some(Dither::new(seed, self.index)),
+        };
+        let searched = config.rotation == Rotation::Narrower
+            && config.effort == Effort::Best
+            && config.rounding == Rounding::Nearest;
+        // No error exceeds what G codes of the widest unit can make.
+        let watched = self.may_overflow::<E>(512.0, scale.exponent);
+        let mut source = Source {
+            row: x,
+            next: &[],
+            scale: &scale,
+            config,
+        };
+
+        block[..PREFIX_LEN].copy_from_slice(&[base, 0, 0, 0]);
+        if header.encoding == Encoding::TileMixed {
+            self.rank_tiles::<S, E, N, G>(s, &source, tiles, block);
+        }
+        source.next = next;
+        let (head, mut codes) = block.split_at_mut(self.layout.descriptors().end);
+        let (head, descriptors) = head.split_at_mut(self.layout.descriptors().start);
+        let map = &head[self.layout.map()];
+        let mut descriptors = descriptors.as_chunks_mut::<4>().0;
+        for start in (0..self.layout.tiles).step_by(tiles_in_block(N)) {
+            let mut wide = [self.hi; BLOCK];
+            let mut len = 0;
+            for t in 0..tiles_in_block(N).min(self.layout.tiles - start) {
+                if header.encoding == Encoding::TileMixed {
+                    wide[t] = frame::bit(map, start + t);
+                }
+                tiles.widths[t] = if wide[t] { header.hi } else { header.lo };
+                len += pack::packed_len(G, tiles.widths[t]);
+            }
+            if searched {
+                source.fill::<S, N, G>(s, start, tiles);
+                s.outline(Searched {
+                    block: &mut *tiles,
+                    config,
+                    units,
+                    padding: x.len() - start * G,
+                });
+            } else {
+                source.transform::<S, N, G>(s, start, tiles);
+                s.outline(Fit {
+                    block: &mut *tiles,
+                    config,
+                    units,
+                });
+            }
+            if tiles.widths.contains(&0) {
+                for t in 0..tiles.count {
+                    if tiles.widths[t] == 0 {
+                        tile::load::<S, E, N, G>(s, x, start + t, &scale, tiles.values(t));
+                        let valid = G.min(x.len() - (start + t) * G);
+                        s.outline(Codeless {
+                            block: &mut *tiles,
+                            t,
+                            valid,
+                            units,
+                        });
+                    }
+                }
+            }
+            let (some, rest) = core::mem::take(&mut codes).split_at_mut(len);
+            codes = rest;
+            let (described, rest) = core::mem::take(&mut descriptors).split_at_mut(tiles.count);
+            descriptors = rest;
+            s.outline(Write {
+                block: &*tiles,
+                dither: match dither {
+                    Some(dither) => Some(dither.at((start * G) as u32)),
+                    None => None,
+                },
+                descriptors: &mut *described,
+                codes: &mut *some,
+            });
+            if watched {
+                let mut codes = some;
+                for (t, descriptor) in described.iter_mut().enumerate() {
+                    let width = tiles.widths[t];
+                    let (packed, rest) = codes.split_at_mut(pack::packed_len(G, width));
+                    codes = rest;
+                    if self.may_overflow::<E>(tiles.grids[t].step() * G as f32, scale.exponent) {
+                        self.limit::<E, N, G>(x, start + t, &scale, base, width, units, descriptor, packed);
+                    }
+                }
+            }
+            if let Some(stats) = stats.as_deref_mut() {
+                for (t, wide) in wide[..tiles.count].iter().enumerate() {
+                    stats.tiles += 1;
+                    stats.high += u64::from(*wide);
+                    stats.rotated += u64::from(described[t][3] != 0);
+                    if tiles.widths[t] > 0 {
+                        let tile = tiles.tile(Scalar, t);
+                        stats.clipped += u64::from(tiles.grids[t].clipped::<Scalar, N>(Scalar, &tile));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the tile map. The keys live where the descriptors will.
+    #[inline(always)]
+    fn rank_tiles<S: Simd, E: Lanes, const N: usize, const G: usize>(
+        &self,
+        s: S,
+        source: &Source<'_, E>,
+        tiles: &mut Block<N>,
+        block: &mut [u8],
+    ) {
+        let rank = match source.config.allocation {
+            Allocation::Mixed {
+                granularity: Granularity::Tile,
+                rank,
+                ..
+            } => rank,
+            _ => Rank::Range,
+        };
+        let (head, keys) = block.split_at_mut(self.layout.descriptors().start);
+        let map = &mut head[self.layout.map()];
+        let keys = &mut keys.as_chunks_mut::<4>().0[..self.layout.tiles];
+        for (i, keys) in keys.chunks_mut(tiles_in_block(N)).enumerate() {
+            let start = i * tiles_in_block(N);
+            let scores = match rank {
+                Rank::Entropy => {
+                    source.fill::<S, N, G>(s, start, tiles);
+                    let sums = s.outline(Entropies { block: &mut *tiles });
+                    allocate::entropies(s, &sums.0, &sums.1)
+                }
+                Rank::Range => {
+                    source.transform::<S, N, G>(s, start, tiles);
+                    array!(BLOCK, t => tiles.orthonormal_range(t))
+                }
+            };
+            for (key, score) in keys.iter_mut().zip(scores) {
+                *key = allocate::key(score);
+            }
+        }
+        map.fill(0);
+        allocate::select(keys, self.plan.header.quota as usize, End::Highest, |t| {
+            frame::set_bit(map, t);
+        });
+    }
+
+    /// Whether some element might decode to an infinity, before its channel exponent or in the source type after it,
+    /// with an error of up to twice `error`. A row is scaled to below 2.
+    #[inline(always)]
+    fn may_overflow<E: Element>(&self, error: f32, exponent: i32) -> bool {
+        let bound = 2.0 + 2.0 * error;
+        let exponent = (bound.to_bits() >> 23) as i32 - 126 + exponent;
+        exponent + self.plan.extremes.1 > E::SAFE_EXPONENT || exponent > 127
+    }
+
+    /// Makes sure that a tile near the end of the source type's range decodes to finite values: as it is
+    /// if it does, else as a plain tile whose codes are moved towards zero until it does.
+    #[cold]
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments)]
+    fn limit<E: Lanes, const N: usize, const G: usize>(
+        &self,
+        x: &[E],
+        t: usize,
+        scale: &Scale<'_>,
+        base: u8,
+        width: u8,
+        units: Units,
+        descriptor: &mut [u8; 4],
+        packed: &mut [u8],
+    ) {
+        // Every level gives the same bits, and this one is not compiled for each of them.
+        let s = Scalar;
+        let mut codes = pack::unpack::<Scalar, N>(s, packed, width);
+        let elements = tile::run::<E, G>(x, t);
+        let factor = |i: usize| match self.plan.exponents {
+            Some(table) => f32::from_bits(((i32::from(table[t * G + i]) + 127) as u32) << 23),
+            None => 1.0,
+        };
+        // The first element that decodes to an infinity, and whether it is the positive one.
+        let overflowing = |descriptor: &[u8; 4], codes: &[[u8; LANES]; N]| {
+            let descriptor = frame::Descriptor::parse(*descriptor, G).ok()?;
+            let y: Tile<Scalar, N> = decode::reconstruct(s, codes, width, descriptor, base);
+            let values = y.as_flattened();
+            let decoded = |i: usize| E::from_f32(values[i] * factor(i)).to_f32();
+            (0..elements.len())
+                .find(|&i| !decoded(i).is_finite())
+                .map(|i| (i, values[i] > 0.0))
+        };
+        if overflowing(descriptor, &codes).is_none() {
+            return;
+        }
+        let mut tile = [[0.0; LANES]; N];
+        tile::load::<Scalar, E, N, G>(s, x, t, scale, &mut tile);
+        if elements.len() < G {
+            tile::pad::<Scalar, N>(s, &mut tile, elements.len());
+        }
+        if width == 0 {
+            // The constant farthest from zero that is finite everywhere; zero is.
+            let zero_point = i32::from(i16::from_le_bytes([descriptor[0], descriptor[1]]));
+            let constant = |magnitude: i32| {
+                let [low, high] = ((magnitude * zero_point.signum()) as i16).to_le_bytes();
+                [low, high, descriptor[2], 0]
+            };
+            let (mut finite, mut beyond) = (0, zero_point.abs() + 1);
+            while beyond - finite > 1 {
+                let middle = (finite + beyond) / 2;
+                match overflowing(&constant(middle), &codes) {
+                    None => finite = middle,
+                    Some(_) => beyond = middle,
+                }
+            }
+            *descriptor = constant(finite);
+            return;
+        }
+        let grid = quantise::cover(tile::bounds(s, &tile), width, units, Start::TowardsZero);
+        codes = grid.codes(s, &tile);
+        *descriptor = grid.descriptor(None).to_bytes();
+        let top = ((1u32 << width) - 1) as u8;
+        // Zero is a value of the grid, or the grid's end next to zero is nearer to it than every number of
+        // the tile: either way the walk ends at a finite value, less than a step from the number, and takes
+        // no element through more codes than there are.
+        for _ in 0..G << width {
+            let Some((i, positive)) = overflowing(descriptor, &codes) else {
+                break;
+            };
+            let code = &mut codes[i / LANES][i % LANES];
+            *code = if positive {
+                code.saturating_sub(1)
+            } else {
+                code.saturating_add(1).min(top)
+            };
+        }
+        pack::pack::<Scalar, N>(s, &codes, width, packed);
+    }
+
+    /// Decodes what was written and adds it to the account.
+    #[inline(never)]
+    fn measure<E: Lanes, const N: usize, const G: usize>(
+        &self,
+        x: &[E],
+        block: &[u8],
+        stats: &mut EncodeStats,
+    ) {
+        stats.elements += x.len() as u64;
+        stats.pruned += u64::from(block.is_empty());
+        let (mut error, mut energy) = (0.0, 0.0);
+        let mut add = |x: f32, y: f32| {
+            error += (f64::from(y) - f64::from(x)) * (f64::from(y) - f64::from(x));
+            energy += f64::from(x) * f64::from(x);
+        };
+        if block.is_empty() {
+            x.iter().for_each(|x| add(x.to_f32(), 0.0));
+        } else {
+            let row = Row::of_block(self.plan.header, self.hi, self.layout, block);
+            let mut codes = row.codes();
+            for (t, x) in x.chunks(G).enumerate() {
+                let (packed, rest) = codes.split_at(pack::packed_len(G, row.code_width(t)));
+                codes = rest;
+                let mut values = [0.0; G];
+                if let Some(descriptor) = row.descriptor(t) {
+                    let y: Tile<Scalar, N> = decode::decode_tile::<Scalar, N, G>(
+                        Scalar,
+                        &row,
+                        t,
+                        packed,
+                        descriptor,
+                        self.plan.exponents,
+                    );
+                    values.copy_from_slice(y.as_flattened());
+                }
+                for (x, y) in x.iter().zip(values) {
+                    add(x.to_f32(), y);
+                }
+            }
+        }
+        stats.squared_error += error;
+        stats.energy += energy;
+        if energy > 0.0 {
+            stats.relative_error += error / energy;
+            stats.rows += 1;
+        }
+    }
+}
+
+/// Chooses the grids of transformed tiles.
+struct Fit<'k, const N: usize> {
+    block: &'k mut Block<N>,
+    config: &'k Config,
+    units: Units,
+}
+
+impl<S: Simd, const N: usize> Part<S> for Fit<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let (block, units) = (self.block, self.units);
+        let mut others = [None; BLOCK];
+        for t in 0..block.count {
+            if block.widths[t] == 0 {
+                continue;
+            }
+            let fitting = block.fitting(t, units, self.config);
+            (block.grids[t], others[t]) = match self.config.rounding {
+                Rounding::Stochastic { .. } => (
+                    quantise::cover(block.bounds(t), block.widths[t], units, Start::Anywhere),
+                    None,
+                ),
+                Rounding::Nearest if self.config.effort == Effort::Best => {
+                    let x = block.tile(s, t);
+                    (fitting.search(s, &x).grid, None)
+                }
+                Rounding::Nearest => fitting.candidates(),
+            };
+        }
+        if self.config.effort == Effort::Fast {
+            return;
+        }
+        for t in 0..block.count {
+            if let Some(other) = &others[t] {
+                let x = block.tile(s, t);
+                block.first[t] = block.grids[t].squared_steps::<S, N>(s, &x);
+                block.second[t] = other.squared_steps::<S, N>(s, &x);
+            }
+        }
+        let (errors, other_errors) = (s.reduce_add(&block.first), s.reduce_add(&block.second));
+        for t in 0..block.count {
+            if let Some(other) = others[t]
+                && other.squared_error(other_errors[t]) < block.grids[t].squared_error(errors[t])
+            {
+                block.grids[t] = other;
+            }
+        }
+    }
+}
+
+/// Writes descriptors and codes.
+struct Write<'k, 'b, const N: usize> {
+    block: &'k Block<N>,
+    /// At the first tile.
+    dither: Option<Dither>,
+    descriptors: &'b mut [[u8; 4]],
+    codes: &'b mut [u8],
+}
+
+impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let block = self.block;
+        let mut codes = self.codes;
+        for (t, descriptor) in self.descriptors.iter_mut().enumerate() {
+            let (grid, width) = (&block.grids[t], block.widths[t]);
+            *descriptor = grid.descriptor(block.pivots[t]).to_bytes();
+            let (packed, rest) = codes.split_at_mut(pack::packed_len(N * LANES, width));
+            codes = rest;
+            let x = block.tile(s, t);
+            let unpacked = match self.dither {
+                None => grid.codes::<S, N>(s, &x),
+                Some(dither) => grid.dithered::<S, N>(s, &x, dither, t * N),
+            };
+            pack::pack::<S, N>(s, &unpacked, width, packed);
+        }
+    }
+}
+
+/// The search of [`Effort::Best`] for transforms and grids: plain, and rotated about the pivots of the narrowest ranges.
+struct Searched<'k, const N: usize> {
+    block: &'k mut Block<N>,
+    config: &'k Config,
+    units: Units,
+    /// How many channels there are from the first tile on.
+    padding: usize,
+}
+
+impl<S: Simd, const N: usize> Part<S> for Searched<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let block = self.block;
+        for t in 0..block.count {
+            block.pivots[t] = None;
+            if block.widths[t] == 0 {
+                continue;
+            }
+            let valid = self.padding - t * N * LANES;
+            if valid < N * LANES {
+                tile::pad::<S, N>(s, block.values(t), valid);
+            }
+            let x = block.tile(s, t);
+            (block.low[t], block.high[t]) = tile::bounds(s, &x);
+            let fitting = block.fitting(t, self.units, self.config);
+            let mut chosen = fitting.search(s, &x);
+            let spectrum = rotate::spectrum(s, &x);
+            let largest = peak(tile::bounds(s, &spectrum));
+            if largest >= SILENCE {
+                let mut ranges = rotate::pivot_ranges::<S, N>(s, &spectrum, largest);
+                for _ in 0..PIVOTS_TRIED {
+                    let pivot = s.least(&ranges);
+                    ranges = rotate::without(s, &ranges, pivot);
+                    let c = rotate::about(s, &spectrum, pivot);
+                    let fitting = Fitting {
+                        bounds: tile::bounds(s, &c),
+                        ..fitting
+                    };
+                    let mut other = fitting.search(s, &c);
+                    // A coefficient's error reaches every element: G of them, each by its square.
+                    other.error *= (N * LANES) as f32;
+                    if other.error < chosen.error {
+                        chosen = other;
+                        block.pivots[t] = Some(pivot as u8);
+                        block.set_tile(s, t, &c);
+                    }
+                }
+            }
+            block.grids[t] = chosen.grid;
+        }
+    }
+}
+
+/// Makes of a tile without codes the constant that is its mean, or the single spike that is its largest value,
+/// whichever leaves less.
+struct Codeless<'k, const N: usize> {
+    block: &'k mut Block<N>,
+    t: usize,
+    valid: usize,
+    units: Units,
+}
+
+impl<S: Simd, const N: usize> Part<S> for Codeless<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let (block, t) = (self.block, self.t);
+        let x = block.tile(s, t);
+        let valid = self.valid as f32;
+        let sum = tile::single(tile::sum(s, &x), |a, b| a + b);
+        let largest = peak(tile::bounds(s, &x));
+        let value = if largest * largest * valid > sum * sum {
+            let pivot = tile::position(s, &x, largest);
+            block.pivots[t] = Some(pivot as u8);
+            // Of two of the same magnitude the first is the one kept, with its own sign.
+            block.values(t).as_flattened()[pivot] / (N * LANES) as f32
+        } else {
+            block.pivots[t] = None;
+            sum / valid
+        };
+        block.grids[t] = quantise::constant(value, 0, self.units);
+    }
+}
