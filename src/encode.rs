@@ -606,6 +606,23 @@ impl Plan<'_> {
         Ok(total)
     }
 
+    /// As [`Plan::seal`], with the checksum of the row blocks and their padding already taken.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn seal_with(
+        &self,
+        blocks: &mut [u8],
+        hashed: &crc32fast::Hasher,
+    ) -> Result<usize, EncodeError> {
+        let header = self.header.to_bytes().map_err(|_| EncodeError::FrameTooLarge)?;
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&header);
+        hasher.update(self.prelude);
+        hasher.combine(hashed);
+        let end = blocks.len() - CHECKSUM_LEN;
+        blocks[end..].copy_from_slice(&hasher.finalize().to_le_bytes());
+        Ok(HEADER_LEN + self.prelude.len() + blocks.len())
+    }
+
     fn encode_all<E: Element>(
         &self,
         x: &[E],
