@@ -9,8 +9,8 @@ use core::ops::Range;
 use crc32fast::Hasher;
 
 use crate::decode::{Decoder, zero_on_error};
-use crate::element::{Element, with_elements};
-use crate::encode::{Encoder, Plan};
+use crate::element::{Element, Elements, with_elements};
+use crate::encode::{Encoder, Plan, Ranking, row_keys};
 use crate::error::{DecodeError, EncodeError};
 use crate::frame::{CHECKSUM_LEN, Frame, Header, Sealed};
 
@@ -21,9 +21,9 @@ const PIECES_A_THREAD: u32 = 4;
 const LEAST_ELEMENTS: u32 = 1 << 14;
 
 impl Encoder<'_> {
-    /// As [`Encoder::encode`], by the threads of the current rayon pool; the bytes are the same. What all rows
-    /// share is found by the calling thread, tensors too small to gain are left to it, and a row is never
-    /// divided.
+    /// As [`Encoder::encode`], by the threads of the current rayon pool; the bytes are the same. Channel
+    /// exponents and the rows to drop are found by the calling thread, tensors too small to gain are left to it,
+    /// and a row is never divided.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn core::error::Error>> {
@@ -53,9 +53,9 @@ impl Encoder<'_> {
         width: u32,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        let (plan, blocks) = self.plan(x, rows, width, out)?;
+        let (plan, blocks) = self.plan_with(x, rows, width, out, rank_pieces)?;
         let end = plan.row_bytes(0..rows)?.end;
-        let most = rows_of_a_piece(plan.header());
+        let most = rows_of_a_piece(rows, width);
         let mut hasher = with_elements!(Elements, E::elements(x), x => {
             encode_pieces(&plan, 0..rows, most, x, &mut blocks[..end])
         })?;
@@ -99,7 +99,7 @@ impl Decoder<'_> {
     ) -> Result<Header, DecodeError> {
         let header = sealed.header;
         let frame = Frame::from_body(header, sealed.body(), self.exponents())?;
-        let most = rows_of_a_piece(&header);
+        let most = rows_of_a_piece(header.rows, header.width);
         let (hasher, result) = self.decode_pieces(&frame, 0..header.rows, most, sealed.checked, out);
         sealed.verify(hasher.finalize())?;
         result?;
@@ -161,15 +161,41 @@ fn encode_pieces<E: Element + Sync>(
     Ok(hasher)
 }
 
+/// As [`row_keys`], by the threads of the pool.
+fn rank_pieces(ranking: &Ranking<'_>, x: Elements<'_>, keys: &mut [[u8; 4]]) {
+    let rows = 0..keys.len() as u32;
+    let most = rows_of_a_piece(rows.end, ranking.width as u32);
+    with_elements!(Elements, x, x => rank_some(ranking, rows, most, x, keys));
+}
+
+fn rank_some<E: Element + Sync>(
+    ranking: &Ranking<'_>,
+    rows: Range<u32>,
+    most: u32,
+    x: &[E],
+    keys: &mut [[u8; 4]],
+) {
+    let Some(middle) = middle(&rows, most) else {
+        return row_keys(ranking, E::elements(x), keys);
+    };
+    let len = (middle - rows.start) as usize;
+    let (x_before, x_after) = x.split_at(len * ranking.width);
+    let (keys_before, keys_after) = keys.split_at_mut(len);
+    rayon::join(
+        || rank_some(ranking, rows.start..middle, most, x_before, keys_before),
+        || rank_some(ranking, middle..rows.end, most, x_after, keys_after),
+    );
+}
+
 /// The most rows of a piece.
-fn rows_of_a_piece(header: &Header) -> u32 {
+fn rows_of_a_piece(rows: u32, width: u32) -> u32 {
     let threads = u32::try_from(rayon::current_num_threads()).unwrap_or(u32::MAX);
     if threads == 1 {
         return u32::MAX;
     }
     let pieces = threads.saturating_mul(PIECES_A_THREAD);
-    let least = LEAST_ELEMENTS.div_ceil(header.width.max(1));
-    header.rows.div_ceil(pieces).max(least)
+    let least = LEAST_ELEMENTS.div_ceil(width.max(1));
+    rows.div_ceil(pieces).max(least)
 }
 
 /// Where to halve `rows` so that all pieces but the last have `most` rows; `None` for one piece.
