@@ -242,6 +242,12 @@ pub(crate) trait Simd: Copy {
     /// and that of the lower and the negated upper into the upper. Gives the sum of each lane's pair,
     /// which is not negative, unsigned. N is 1, 2 or 4.
     fn sign_ranges<const N: usize>(self, values: [Self::B; N]) -> [Self::B; N];
+    /// [`Simd::sign_ranges`] of two at once, for levels on which one alone waits for itself.
+    #[inline(always)]
+    fn sign_ranges_two<const N: usize>(self, values: [[Self::B; N]; 2]) -> [[Self::B; N]; 2] {
+        let [a, b] = values;
+        [self.sign_ranges(a), self.sign_ranges(b)]
+    }
 
     fn load_h(self, from: &[i16; LANES]) -> Self::H;
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H;
@@ -250,7 +256,20 @@ pub(crate) trait Simd: Copy {
     /// Walsh-Hadamard butterfly over the lanes; no partial sum overflows.
     fn wht_h(self, a: Self::H) -> Self::H;
     fn h_to_i(self, a: Self::H) -> Self::I;
+    /// What [`Simd::wht_nibbles`] has in its middle.
+    type Nibbles<const N: usize>: Copy;
     /// Eight times the Walsh-Hadamard transform of 32 N bytes below 16, each taken with its sign by row `row` of the
-    /// matrix. N is 1, 2 or 4.
-    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N];
+    /// matrix: the first half of it, for [`Simd::wht_nibbles_end`]. N is 1, 2 or 4.
+    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> Self::Nibbles<N>;
+    /// [`Simd::wht_nibbles`] of two at once, for levels on which one alone waits for itself.
+    #[inline(always)]
+    fn wht_nibbles_two<const N: usize>(
+        self,
+        a: [[Self::B; N]; 2],
+        rows: [usize; 2],
+    ) -> [Self::Nibbles<N>; 2] {
+        let ([a, b], [row_a, row_b]) = (a, rows);
+        [self.wht_nibbles(a, row_a), self.wht_nibbles(b, row_b)]
+    }
+    fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>) -> [Self::I; N];
 }

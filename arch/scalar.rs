@@ -85,6 +85,7 @@ impl Simd for Scalar {
     type I = [i32; LANES];
     type H = [i16; LANES];
     type B = [u8; LANES];
+    type Nibbles<const N: usize> = [Self::H; N];
 
     #[inline(never)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -373,7 +374,7 @@ impl Simd for Scalar {
         map(a, i32::from)
     }
     #[inline(never)]
-    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N] {
+    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::H; N] {
         let mut n = [[0i16; LANES]; N];
         for (k, (n, &byte)) in n.as_flattened_mut().iter_mut().zip(a.as_flattened()).enumerate() {
             let byte = i16::from(byte);
@@ -382,6 +383,10 @@ impl Simd for Scalar {
         butterfly(n.as_flattened_mut(), |a, b| {
             (a.wrapping_add(b), a.wrapping_sub(b))
         });
-        array!(N, v => map(n[v], |n| 8 * i32::from(n)))
+        n
+    }
+    #[inline(always)]
+    fn wht_nibbles_end<const N: usize>(self, a: [Self::H; N]) -> [Self::I; N] {
+        array!(N, v => map(a[v], |n| 8 * i32::from(n)))
     }
 }

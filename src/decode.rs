@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use half::{bf16, f16};
 
-use crate::arch::{Kernel, LANES, Level, Simd, array};
+use crate::arch::{Kernel, LANES, Level, Part, Simd, array};
 use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
 use crate::frame::{Descriptor, Encoding, Frame, Header, Row, SourceType};
@@ -17,7 +17,7 @@ use crate::rotate::{self, Codes, Tile};
 use crate::tile::{self, MAX_TILE};
 
 /// Bytes of output from which on it is stored past the caches: it would not stay in them.
-const STREAMED: usize = 16 << 20;
+const STREAMED: usize = 4 << 20;
 
 /// Decodes frames into buffers that the caller owns.
 ///
@@ -272,34 +272,218 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: b
     out: &mut [E],
 ) -> Result<(), DecodeError> {
     row.validate_prefix(index)?;
-    let mut codes = row.codes();
-    for (t, (bytes, out)) in row.descriptors().iter().zip(out.chunks_mut(G)).enumerate() {
-        let descriptor = match Descriptor::parse(*bytes, G) {
-            Ok(descriptor) => descriptor,
-            Err(found) => {
-                return Err(DecodeError::BadTransform {
-                    row: index,
-                    tile: t as u32,
-                    found,
-                });
+    let (whole, tail) = out.as_chunks_mut::<G>();
+    let packed = match (row.single_width(), exponents) {
+        (Some(4), Some(table)) => {
+            nibble_tiles::<S, E, N, G, STREAM, true>(s, row, index, table.as_chunks::<G>().0, whole)?
+        }
+        (Some(4), None) => nibble_tiles::<S, E, N, G, STREAM, false>(s, row, index, &[], whole)?,
+        _ => {
+            let mut packed = row.codes();
+            for (t, out) in whole.iter_mut().enumerate() {
+                let width = row.code_width(t);
+                let (own, rest) = packed.split_at(pack::packed_len(G, width));
+                packed = rest;
+                let tile = Packed::<S, N>::read::<G>(s, &row.descriptors()[t], own, width, (index, t))?;
+                let mut y = tile.values(s, row.base());
+                if let Some(table) = exponents {
+                    y = tile::apply_exponents::<S, N>(s, &y, tile::run::<i8, G>(table, t));
+                }
+                put::<S, E, N, G, STREAM>(s, y, out);
+            }
+            packed
+        }
+    };
+    if tail.is_empty() {
+        return Ok(());
+    }
+    s.outline(Tail::<E, N, G> {
+        row,
+        index,
+        t: whole.len(),
+        packed,
+        exponents,
+        out: tail,
+    })
+}
+
+/// Decodes the whole tiles of a row of 4-bit codes, the commonest, and gives the codes that follow. Where two
+/// tiles one after the other are rotated, as in most pairs both are, they are decoded together.
+#[inline(always)]
+fn nibble_tiles<
+    'r,
+    S: Simd,
+    E: Lanes,
+    const N: usize,
+    const G: usize,
+    const STREAM: bool,
+    const TABLE: bool,
+>(
+    s: S,
+    row: &Row<'r>,
+    index: u32,
+    table: &[[i8; G]],
+    out: &mut [[E; G]],
+) -> Result<&'r [u8], DecodeError> {
+    let (packed, rest) = row.codes().split_at(out.len() * (G / 2));
+    let base = row.base();
+    let mut packed = packed.chunks_exact(G / 2);
+    let mut descriptors = row.descriptors().iter();
+    let mut table = table.iter();
+    let mut out = out.iter_mut();
+    let mut t = 0;
+    let mut held: Option<Packed<S, N>> = None;
+    loop {
+        let first = match held.take() {
+            Some(tile) => tile,
+            None => {
+                let (Some(packed), Some(descriptor)) = (packed.next(), descriptors.next()) else {
+                    break;
+                };
+                Packed::read::<G>(s, descriptor, packed, 4, (index, t))?
             }
         };
-        let (packed, rest) = codes.split_at(pack::packed_len(G, row.code_width(t)));
-        codes = rest;
-        let y: Tile<S, N> = decode_tile::<S, N, G>(s, row, t, packed, descriptor, exponents);
-        if out.len() == G {
-            for (y, out) in y.into_iter().zip(out.as_chunks_mut::<LANES>().0) {
-                E::store::<S, STREAM>(s, y, out);
+        let Some(first_out) = out.next() else { break };
+        let first_table = if TABLE { table.next() } else { None };
+        t += 1;
+        if first.descriptor.pivot.is_some()
+            && let (Some(packed), Some(descriptor)) = (packed.next(), descriptors.next())
+        {
+            let second = Packed::read::<G>(s, descriptor, packed, 4, (index, t))?;
+            if second.descriptor.pivot.is_some()
+                && let Some(second_out) = out.next()
+            {
+                let second_table = if TABLE { table.next() } else { None };
+                t += 1;
+                let [a, b] = s.wht_nibbles_two([first.codes, second.codes], [first.pivot(), second.pivot()]);
+                let y = first.rotated(s, s.wht_nibbles_end(a), base);
+                put::<S, E, N, G, STREAM>(s, with_table(s, y, first_table), first_out);
+                let y = second.rotated(s, s.wht_nibbles_end(b), base);
+                put::<S, E, N, G, STREAM>(s, with_table(s, y, second_table), second_out);
+                continue;
             }
-        } else {
-            let mut values = [[E::zeroed(); LANES]; N];
-            for (y, values) in y.into_iter().zip(&mut values) {
-                E::store::<S, false>(s, y, values);
-            }
-            out.copy_from_slice(&values.as_flattened()[..out.len()]);
+            held = Some(second);
         }
+        let y = first.values(s, base);
+        put::<S, E, N, G, STREAM>(s, with_table(s, y, first_table), first_out);
     }
-    Ok(())
+    Ok(rest)
+}
+
+#[inline(always)]
+fn with_table<S: Simd, const N: usize, const G: usize>(
+    s: S,
+    y: Tile<S, N>,
+    table: Option<&[i8; G]>,
+) -> Tile<S, N> {
+    match table {
+        Some(table) => tile::apply_exponents::<S, N>(s, &y, table),
+        None => y,
+    }
+}
+
+fn bad_transform(row: u32, tile: usize, descriptor: &[u8; 4]) -> DecodeError {
+    DecodeError::BadTransform {
+        row,
+        tile: tile as u32,
+        found: descriptor[3],
+    }
+}
+
+/// The tile that a row ends in.
+struct Tail<'k, E, const N: usize, const G: usize> {
+    row: &'k Row<'k>,
+    index: u32,
+    t: usize,
+    packed: &'k [u8],
+    exponents: Option<&'k [i8]>,
+    out: &'k mut [E],
+}
+
+impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Tail<'_, E, N, G> {
+    type Output = Result<(), DecodeError>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        let bytes = &self.row.descriptors()[self.t];
+        let Ok(descriptor) = Descriptor::parse(*bytes, G) else {
+            return Err(bad_transform(self.index, self.t, bytes));
+        };
+        let y: Tile<S, N> =
+            decode_tile::<S, N, G>(s, self.row, self.t, self.packed, descriptor, self.exponents);
+        let mut values = [[E::zeroed(); LANES]; N];
+        for (y, values) in y.into_iter().zip(&mut values) {
+            E::store::<S, false>(s, y, values);
+        }
+        let len = self.out.len();
+        self.out.copy_from_slice(&values.as_flattened()[..len]);
+        Ok(())
+    }
+}
+
+/// Stores a whole tile.
+#[inline(always)]
+fn put<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: bool>(
+    s: S,
+    y: Tile<S, N>,
+    out: &mut [E; G],
+) {
+    for (y, out) in y.into_iter().zip(out.as_chunks_mut::<LANES>().0) {
+        E::store::<S, STREAM>(s, y, out);
+    }
+}
+
+/// A tile's codes and what they stand for.
+struct Packed<S: Simd, const N: usize> {
+    codes: Codes<S, N>,
+    width: u8,
+    descriptor: Descriptor,
+}
+
+impl<S: Simd, const N: usize> Packed<S, N> {
+    /// Reads a tile whose codes are `packed`; `at` is its row and its place there.
+    #[inline(always)]
+    fn read<const G: usize>(
+        s: S,
+        descriptor: &[u8; 4],
+        packed: &[u8],
+        width: u8,
+        at: (u32, usize),
+    ) -> Result<Self, DecodeError> {
+        let Ok(parsed) = Descriptor::parse(*descriptor, G) else {
+            return Err(bad_transform(at.0, at.1, descriptor));
+        };
+        Ok(Self {
+            codes: pack::unpack::<S, N>(s, packed, width),
+            width,
+            descriptor: parsed,
+        })
+    }
+
+    #[inline(always)]
+    fn pivot(&self) -> usize {
+        usize::from(self.descriptor.pivot.unwrap_or(0))
+    }
+
+    /// The values before the channel exponents: exact, or an infinity by overflow.
+    #[inline(always)]
+    fn values(&self, s: S, base: u8) -> Tile<S, N> {
+        if self.descriptor.pivot.is_some() {
+            let n = rotate::inverse(s, &self.codes, self.width, self.pivot());
+            return self.rotated(s, n, base);
+        }
+        let unit = s.splat(wire_unit(base, self.descriptor.unit));
+        let (eight, zero_point) = (s.splat(8.0), s.splat(f32::from(self.descriptor.zero_point)));
+        array!(N, v => s.mul(s.add(s.mul(s.bytes_to_float(self.codes[v]), eight), zero_point), unit))
+    }
+
+    /// The same from what [`rotate::inverse`] gives.
+    #[inline(always)]
+    fn rotated(&self, s: S, n: [S::I; N], base: u8) -> Tile<S, N> {
+        let unit = s.splat(wire_unit(base, self.descriptor.unit));
+        let n = rotate::add_zero_point::<S, N>(s, &n, self.pivot(), self.descriptor.zero_point);
+        array!(N, v => s.mul(s.to_float(n[v]), unit))
+    }
 }
 
 /// The values of tile `t` of a row; those beyond the row's width mean nothing.
@@ -316,7 +500,10 @@ pub(crate) fn decode_tile<S: Simd, const N: usize, const G: usize>(
     let codes = pack::unpack::<S, N>(s, packed, width);
     let y = reconstruct(s, &codes, width, descriptor, row.base());
     match exponents {
-        Some(table) => tile::apply_exponents::<S, N, G>(s, &y, table, t),
+        Some(table) => {
+            let mut padded = [0; G];
+            tile::apply_exponents::<S, N>(s, &y, tile::whole(table, t, &mut padded))
+        }
         None => y,
     }
 }
@@ -330,17 +517,10 @@ pub(crate) fn reconstruct<S: Simd, const N: usize>(
     descriptor: Descriptor,
     base: u8,
 ) -> Tile<S, N> {
-    let unit = s.splat(wire_unit(base, descriptor.unit));
-    match descriptor.pivot {
-        Some(pivot) => {
-            let pivot = usize::from(pivot);
-            let n = rotate::inverse(s, codes, width, pivot);
-            let n = rotate::add_zero_point::<S, N>(s, &n, pivot, descriptor.zero_point);
-            array!(N, v => s.mul(s.to_float(n[v]), unit))
-        }
-        None => {
-            let (eight, zero_point) = (s.splat(8.0), s.splat(f32::from(descriptor.zero_point)));
-            array!(N, v => s.mul(s.add(s.mul(s.bytes_to_float(codes[v]), eight), zero_point), unit))
-        }
+    Packed::<S, N> {
+        codes: *codes,
+        width,
+        descriptor,
     }
+    .values(s, base)
 }

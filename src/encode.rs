@@ -13,7 +13,7 @@ use crate::arch::Level;
 use crate::config::{Allocation, Config, Exponents, Rank};
 use crate::element::{Element, Elements, with_elements};
 use crate::error::{ConfigError, EncodeError};
-use crate::exponents::{self, estimate_exponents};
+use crate::exponents;
 use crate::frame::{
     self, CHECKSUM_LEN, EXPONENT_MIN, Encoding, ExponentMode, HEADER_LEN, Header, SourceType,
 };
@@ -137,7 +137,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// The same with the caller's table of channel exponents, one for each channel; [`Exponents`] says
-    /// where it is used. [`estimate_exponents`] makes one from a calibration tensor.
+    /// where it is used. [`crate::estimate_exponents`] makes one from a calibration tensor.
     #[must_use]
     pub const fn with_exponents(self, table: &'a [i8]) -> Self {
         Self {
@@ -378,7 +378,9 @@ impl<'a> Encoder<'a> {
             match (given, self.config.exponents) {
                 (Some(given), _) => table.copy_from_slice(given),
                 (None, Exponents::Estimated { sample, .. }) => {
-                    estimate_exponents(x, rows, width, sample, table)
+                    // The row blocks are not written yet.
+                    let scratch = bytemuck::pod_align_to_mut::<u8, f32>(blocks).1;
+                    exponents::estimate(self.level, E::elements(x), rows, width, sample, scratch, table);
                 }
                 (None, _) => table.fill(0),
             }

@@ -6,11 +6,12 @@
 //! exponent instead of splitting them at a rounding boundary. The table is then moved as a whole so that none of
 //! the input looked at overflows when its exponent is taken out.
 
-use crate::element::Element;
+use crate::arch::{Kernel, LANES, Level, Simd};
+use crate::element::{Element, Elements, Lanes, with_elements};
 use crate::frame::EXPONENT_MIN;
 
-/// Channels whose means are taken in one pass over the rows.
-const BLOCK: usize = 64;
+/// Channels whose means are taken in one pass over the rows where there is no room for more.
+const RUN: usize = 128;
 
 /// Estimates one exponent a channel from `x`, `rows x width` elements row-major, into `table`, which has
 /// `width` entries. At most `sample` rows, evenly spaced, are looked at; 0 means all of them.
@@ -18,70 +19,128 @@ const BLOCK: usize = 64;
 /// Slices that do not fit that shape give a table of zeros. Non-finite elements give some table and no
 /// error; encoding reports them.
 pub fn estimate_exponents<E: Element>(x: &[E], rows: u32, width: u32, sample: u32, table: &mut [i8]) {
-    table.fill(0);
-    if width == 0 || rows == 0 || table.len() as u64 != u64::from(width) {
-        return;
-    }
-    if u64::from(rows) * u64::from(width) != x.len() as u64 {
-        return;
-    }
-    let mut sum = 0i64;
-    let mut heard = 0i64;
-    let mut loudest = 0;
-    for_each_channel(x, rows, width, sample, |_, level| {
-        if level > 0 {
-            sum += level;
-            heard += 1;
-            loudest = loudest.max(level);
-        }
-    });
-    if heard == 0 {
-        return;
-    }
-    let typical = sum.div_euclid(heard);
-    for_each_channel(x, rows, width, sample, |channel, level| {
-        // A channel of which nothing was heard is taken for a typical one.
-        if level > 0 {
-            table[channel] = ((level - typical + (1 << 23)) >> 24) as i8;
-        }
-    });
-    shift(table, loudest < i64::from(1f32.to_bits()));
+    let scratch = &mut [0.0; RUN];
+    estimate(
+        Level::detect(),
+        E::elements(x),
+        rows,
+        width,
+        sample,
+        scratch,
+        table,
+    );
 }
 
-/// Calls `level` with each channel and the bits of its mean magnitude over the sampled rows, as f32: its
-/// logarithm in steps of 2^-23, piecewise linear; 0 for a silent channel.
-#[inline(always)]
-fn for_each_channel<E: Element>(
-    x: &[E],
+/// As [`estimate_exponents`] at a level, in one pass over `x` where `scratch` has room for a number a channel.
+pub(crate) fn estimate(
+    level: Level,
+    x: Elements<'_>,
     rows: u32,
     width: u32,
     sample: u32,
-    mut level: impl FnMut(usize, i64),
+    scratch: &mut [f32],
+    table: &mut [i8],
 ) {
-    let width = width as usize;
+    table.fill(0);
+    let len = with_elements!(Elements, x, x => x.len());
+    if width == 0 || rows == 0 || table.len() as u64 != u64::from(width) {
+        return;
+    }
+    if u64::from(rows) * u64::from(width) != len as u64 {
+        return;
+    }
     let step = match sample {
         0 => 1,
         sample => rows.div_ceil(sample) as usize,
     };
-    // From the middle of the first step: the first token of a sequence is the one that carries massive
-    // activations, and no sample of the others.
-    let first = step / 2;
-    let looked_at = (rows as usize - first).div_ceil(step);
-    let each = 1.0 / looked_at as f32;
-    let mut start = 0;
-    while start < width {
-        let len = BLOCK.min(width - start);
-        let mut means = [0f32; BLOCK];
-        for row in x.chunks_exact(width).skip(first).step_by(step) {
-            for (mean, element) in means.iter_mut().zip(&row[start..start + len]) {
-                // Scaled before the sum, which so cannot overflow.
+    let mut local = [0.0; RUN];
+    let scratch = if scratch.len() < RUN { &mut local } else { scratch };
+    let run = scratch.len().min(width as usize);
+    let take_means = |start: usize, scratch: &mut [f32]| {
+        // From the middle of the first step: the first token of a sequence is the one that carries massive
+        // activations, and no sample of the others.
+        let first = step / 2;
+        with_elements!(Elements, x, x => level.run(Means {
+            x,
+            width: width as usize,
+            start,
+            first,
+            step,
+            means: &mut *scratch,
+        }));
+    };
+    let mut sum = 0i64;
+    let mut heard = 0i64;
+    let mut loudest = 0;
+    for start in (0..width as usize).step_by(run) {
+        let means = &mut scratch[..run.min(width as usize - start)];
+        take_means(start, means);
+        for mean in means {
+            let level = i64::from(mean.to_bits());
+            sum += level;
+            heard += i64::from(level > 0);
+            loudest = loudest.max(level);
+        }
+    }
+    if heard == 0 {
+        return;
+    }
+    let typical = sum.div_euclid(heard);
+    for (i, table) in table.chunks_mut(run).enumerate() {
+        let means = &mut scratch[..table.len()];
+        if run < width as usize {
+            take_means(i * run, means);
+        }
+        for (k, mean) in table.iter_mut().zip(means) {
+            let level = i64::from(mean.to_bits());
+            // A channel of which nothing was heard is taken for a typical one.
+            if level > 0 {
+                *k = ((level - typical + (1 << 23)) >> 24) as i8;
+            }
+        }
+    }
+    shift(table, loudest < i64::from(1f32.to_bits()));
+}
+
+/// The mean magnitudes of a run of channels over the sampled rows. Their bits are their logarithms in steps of 2^-23,
+/// piecewise linear; 0 for a silent channel.
+struct Means<'k, E> {
+    x: &'k [E],
+    width: usize,
+    /// The first channel.
+    start: usize,
+    /// The first row looked at, and the distance of those that follow.
+    first: usize,
+    step: usize,
+    means: &'k mut [f32],
+}
+
+impl<E: Lanes> Kernel for Means<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let rows = self.x.len() / self.width;
+        let looked_at = (rows - self.first).div_ceil(self.step);
+        let each = 1.0 / looked_at as f32;
+        self.means.fill(0.0);
+        for row in self
+            .x
+            .chunks_exact(self.width)
+            .skip(self.first)
+            .step_by(self.step)
+        {
+            let (elements, tail) = row[self.start..self.start + self.means.len()].as_chunks::<LANES>();
+            let (means, tail_means) = self.means.as_chunks_mut::<LANES>();
+            // Scaled before the sum, which so cannot overflow.
+            for (mean, elements) in means.iter_mut().zip(elements) {
+                let scaled = s.mul(s.abs(E::load(s, elements)), s.splat(each));
+                s.store(s.add(s.load(mean), scaled), mean);
+            }
+            for (mean, element) in tail_means.iter_mut().zip(tail) {
                 *mean += element.to_f32().abs() * each;
             }
         }
-        for (i, mean) in means[..len].iter().enumerate() {
-            level(start + i, i64::from(mean.to_bits()));
-        }
-        start += len;
     }
 }
 

@@ -832,11 +832,20 @@ impl<'a> Row<'a> {
     /// The code width of tile `tile`.
     #[must_use]
     pub fn code_width(&self, tile: usize) -> u8 {
-        let hi = match self.header.encoding {
-            Encoding::TileMixed => tile < self.layout.tiles && bit(self.map(), tile),
-            _ => self.hi,
-        };
-        if hi { self.header.hi } else { self.header.lo }
+        match self.single_width() {
+            Some(width) => width,
+            None if tile < self.layout.tiles && bit(self.map(), tile) => self.header.hi,
+            None => self.header.lo,
+        }
+    }
+
+    /// The code width of all tiles, where they have one.
+    pub(crate) const fn single_width(&self) -> Option<u8> {
+        match self.header.encoding {
+            Encoding::TileMixed => None,
+            _ if self.hi => Some(self.header.hi),
+            _ => Some(self.header.lo),
+        }
     }
 
     /// The descriptor of tile `tile`, or `None` where there is no such tile or its transform byte means

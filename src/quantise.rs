@@ -4,8 +4,8 @@
 //! times a power of two. Eight units make one step of the code; the zero point counts units. Every
 //! decision is taken against the wire's own numbers, never against unrounded ones.
 
-use crate::arch::{Folded, LANES, Simd, array};
-use crate::config::{Effort, Fit};
+use crate::arch::{BLOCK, Folded, LANES, Simd, array};
+use crate::config::{Config, Effort, Fit};
 use crate::frame::Descriptor;
 use crate::rotate::{Codes, Tile};
 use crate::tile;
@@ -43,7 +43,7 @@ impl Units {
 
     #[inline(always)]
     fn value(self, code: u8) -> f32 {
-        f32::from_bits(((i32::from(code) + self.bias) << 20) as u32)
+        self.value_of(i32::from(code))
     }
 
     /// `1 / (8 value)`, rounded to nearest as a division would.
@@ -56,8 +56,18 @@ impl Units {
     /// The code of the unit nearest to `size`, on the scale of its bits.
     #[inline(always)]
     fn nearest(self, size: f32) -> u8 {
+        self.nearest_code(size) as u8
+    }
+
+    #[inline(always)]
+    fn nearest_code(self, size: f32) -> i32 {
         let top = ((size.to_bits() + 0x8_0000) >> 20) as i32;
-        (top - self.bias).clamp(0, 255) as u8
+        (top - self.bias).max(0).min(255)
+    }
+
+    #[inline(always)]
+    fn value_of(self, code: i32) -> f32 {
+        f32::from_bits(((code + self.bias) << 20) as u32)
     }
 
     /// The code of the least unit that is a power of two and not below `size`.
@@ -71,8 +81,13 @@ impl Units {
     /// there is none.
     #[inline(always)]
     fn at_least(self, size: f32) -> u8 {
+        self.code_at_least(size) as u8
+    }
+
+    #[inline(always)]
+    fn code_at_least(self, size: f32) -> i32 {
         let top = ((size.to_bits() + 0xf_ffff) >> 20) as i32;
-        (top - self.bias).clamp(0, 255) as u8
+        (top - self.bias).max(0).min(255)
     }
 }
 
@@ -97,27 +112,24 @@ pub(crate) struct Grid {
 }
 
 #[inline(always)]
-fn top_code(width: u8) -> f32 {
+const fn top_code(width: u8) -> f32 {
     ((1u32 << width) - 1) as f32
+}
+
+/// Within i16.
+#[inline(always)]
+fn limited_zero_point(x: f32) -> f32 {
+    let limited = if x > 32_767.0 { 32_767.0 } else { x };
+    if limited < -32_768.0 { -32_768.0 } else { limited }
 }
 
 #[inline(always)]
 fn round(x: f32) -> f32 {
     // Limited first: the trick holds below 2^22.
-    (x.clamp(-32_768.0, 32_767.0) + ROUNDER) - ROUNDER
+    (limited_zero_point(x) + ROUNDER) - ROUNDER
 }
 
 impl Grid {
-    /// That of a tile that has not got one yet.
-    pub(crate) const NONE: Self = Self {
-        unit: 0,
-        zero_point: 0,
-        offset: 0.0,
-        step: 0.0,
-        reciprocal: 0.0,
-        top: 0.0,
-    };
-
     /// The grid of unit code `unit` whose offset is nearest to `offset`.
     #[inline(always)]
     fn new(units: Units, unit: u8, offset: f32, width: u8) -> Self {
@@ -360,6 +372,191 @@ const MOVES: [[i8; 2]; 8] = [
     [-2, 2],
 ];
 
+/// The grids of a block of tiles, tiles as lanes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(32))]
+pub(crate) struct Grids {
+    offset: [f32; BLOCK],
+    step: [f32; BLOCK],
+    reciprocal: [f32; BLOCK],
+    top: [f32; BLOCK],
+    zero_point: [i16; BLOCK],
+    unit: [u8; BLOCK],
+}
+
+impl Grids {
+    pub(crate) const fn new() -> Self {
+        Self {
+            offset: [0.0; BLOCK],
+            step: [0.0; BLOCK],
+            reciprocal: [0.0; BLOCK],
+            top: [0.0; BLOCK],
+            zero_point: [0; BLOCK],
+            unit: [0; BLOCK],
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, t: usize) -> Grid {
+        Grid {
+            unit: self.unit[t],
+            zero_point: self.zero_point[t],
+            offset: self.offset[t],
+            step: self.step[t],
+            reciprocal: self.reciprocal[t],
+            top: self.top[t],
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(&mut self, t: usize, grid: Grid) {
+        self.unit[t] = grid.unit;
+        self.zero_point[t] = grid.zero_point;
+        self.offset[t] = grid.offset;
+        self.step[t] = grid.step;
+        self.reciprocal[t] = grid.reciprocal;
+        self.top[t] = grid.top;
+    }
+
+    /// The same with zero points moved by as many units.
+    #[inline(always)]
+    fn moved(&self, by: &[f32; BLOCK]) -> Self {
+        let mut moved = *self;
+        for t in 0..BLOCK {
+            let zero_point = limited_zero_point(f32::from(self.zero_point[t]) + by[t]);
+            moved.offset[t] = zero_point * (0.125 * self.step[t]);
+            moved.zero_point[t] = integer(zero_point);
+        }
+        moved
+    }
+}
+
+/// A number that is an integer as one.
+#[inline(always)]
+fn integer(x: f32) -> i16 {
+    (x + ROUNDER).to_bits() as i16
+}
+
+/// [`Fitting::candidates`] of each tile of a block, those of the common kind together. Where there are two they are in
+/// both of the grids given, and the answer is true; tiles without codes are left out.
+#[inline(always)]
+pub(crate) fn fit_all(
+    (low, high): (&[f32; BLOCK], &[f32; BLOCK]),
+    widths: &[u8; BLOCK],
+    units: Units,
+    config: &Config,
+    grids: &mut Grids,
+    others: &mut Grids,
+) -> [bool; BLOCK] {
+    let two = config.fit == Fit::LeastError && config.effort != Effort::Fast;
+    let common_width = widths[0].max(1);
+    let mut tops = [top_code(common_width); BLOCK];
+    let mut spreads = [steps_of_range(config, common_width); BLOCK];
+    let mut moves = moves_of(common_width).map(|by| [by; BLOCK]);
+    if *widths != [common_width; BLOCK] {
+        for t in 0..BLOCK {
+            let width = widths[t].max(1);
+            tops[t] = top_code(width);
+            spreads[t] = steps_of_range(config, width);
+            [moves[0][t], moves[1][t]] = moves_of(width);
+        }
+    }
+    // Arrays of one kind of number, and no branch: a compiler makes vectors of these.
+    let (low, high) = (*low, *high);
+    let mut codes = [0i32; BLOCK];
+    let mut uncommon = [0i32; BLOCK];
+    let (mut values, mut reciprocals) = ([0.0; BLOCK], [0.0; BLOCK]);
+    let mut zero_points = [0.0; BLOCK];
+    for t in 0..BLOCK {
+        let range = high[t] - low[t];
+        codes[t] = units.nearest_code(range * spreads[t]);
+        let least = units.code_at_least(reach(low[t], high[t]));
+        uncommon[t] = i32::from(codes[t] < least) | i32::from(range == 0.0);
+    }
+    for t in 0..BLOCK {
+        values[t] = units.value_of(codes[t]);
+        reciprocals[t] = 1.0 / (8.0 * values[t]);
+        let first = 0.5 * (low[t] + high[t]) - 4.0 * values[t] * tops[t];
+        zero_points[t] = round(first * (8.0 * reciprocals[t]));
+    }
+    for t in 0..BLOCK {
+        grids.offset[t] = zero_points[t] * values[t];
+        grids.step[t] = 8.0 * values[t];
+    }
+    for t in 0..BLOCK {
+        grids.zero_point[t] = integer(zero_points[t]);
+    }
+    for t in 0..BLOCK {
+        grids.unit[t] = codes[t] as u8;
+    }
+    grids.reciprocal = reciprocals;
+    grids.top = tops;
+    if two {
+        *others = grids.moved(&moves[1]);
+        *grids = grids.moved(&moves[0]);
+    }
+    let mut both = [two; BLOCK];
+    let narrow = two && widths.iter().any(|&width| width <= 2);
+    if uncommon == [0; BLOCK] && !narrow {
+        return both;
+    }
+    for t in 0..BLOCK {
+        if widths[t] == 0 {
+            both[t] = false;
+        } else if uncommon[t] != 0 || (two && widths[t] <= 2) {
+            let fitting = Fitting {
+                bounds: (low[t], high[t]),
+                width: widths[t],
+                units,
+                fit: config.fit,
+                effort: config.effort,
+            };
+            let (grid, other) = fitting.candidates();
+            grids.set(t, grid);
+            both[t] = other.is_some();
+            if let Some(other) = other {
+                others.set(t, other);
+            }
+        }
+    }
+    both
+}
+
+/// The step of codes of `width` bits for a range of 1, in eighths.
+#[inline(always)]
+fn steps_of_range(config: &Config, width: u8) -> f32 {
+    spread(config.fit, config.effort, width) * (0.125 * RECIPROCAL_TOPS[usize::from(width % 9)])
+}
+
+#[inline(always)]
+fn moves_of(width: u8) -> [f32; 2] {
+    let [down, up] = MOVES[usize::from(width - 1) % 8];
+    [f32::from(down), f32::from(up)]
+}
+
+/// `1 / (2^width - 1)`.
+const RECIPROCAL_TOPS: [f32; 9] = {
+    let mut table = [0.0; 9];
+    let mut width = 1;
+    while width < 9 {
+        table[width] = 1.0 / top_code(width as u8);
+        width += 1;
+    }
+    table
+};
+
+/// The entry of [`SPREAD`] that is meant.
+#[inline(always)]
+fn spread(fit: Fit, effort: Effort, width: u8) -> f32 {
+    let [one, searched] = SPREAD[usize::from(width - 1) % 8];
+    match (fit, effort) {
+        // Nothing is clipped but by the rounding of the unit.
+        (Fit::Range, _) => one.max(1.0),
+        (Fit::LeastError, Effort::Fast) => one,
+        (Fit::LeastError, _) => searched,
+    }
+}
+
 /// Values (or coefficients) of a tile whose grid is to be chosen, for codes of at least one bit.
 #[derive(Clone, Copy)]
 pub(crate) struct Fitting {
@@ -377,13 +574,7 @@ impl Fitting {
     pub(crate) fn candidates(&self) -> (Grid, Option<Grid>) {
         let (low, high) = self.bounds;
         let least = self.units.at_least(reach(low, high));
-        let [one, searched] = SPREAD[usize::from(self.width) - 1];
-        let code = self.near(match (self.fit, self.effort) {
-            // Nothing is clipped but by the rounding of the unit.
-            (Fit::Range, _) => one.max(1.0),
-            (Fit::LeastError, Effort::Fast) => one,
-            (Fit::LeastError, _) => searched,
-        });
+        let code = self.near(spread(self.fit, self.effort, self.width));
         if high == low {
             return (constant(low, self.width, self.units), None);
         }
@@ -414,8 +605,8 @@ impl Fitting {
     #[inline(always)]
     fn near(&self, spread: f32) -> u8 {
         let range = self.bounds.1 - self.bounds.0;
-        self.units
-            .nearest(range * (spread / (8.0 * top_code(self.width))))
+        let top = RECIPROCAL_TOPS[usize::from(self.width % 9)];
+        self.units.nearest(range * (spread * (0.125 * top)))
     }
 
     #[inline(always)]

@@ -92,6 +92,20 @@ pub(crate) fn about<S: Simd, const N: usize>(s: S, spectrum: &Tile<S, N>, pivot:
 /// Steps of the largest coefficient in which [`pivot_ranges`] counts.
 const RANGE_STEPS: f32 = 127.0;
 
+/// [`pivot_ranges`] of two tiles.
+#[inline(always)]
+pub(crate) fn pivot_ranges_two<S: Simd, const N: usize>(
+    s: S,
+    spectra: [&Tile<S, N>; 2],
+    peaks: [f32; 2],
+) -> [Codes<S, N>; 2] {
+    let values = array!(2, t => {
+        let scale = s.splat(RANGE_STEPS / peaks[t]);
+        array!(N, v => s.to_signed_bytes(s.mul(spectra[t][v], scale)))
+    });
+    s.sign_ranges_two(values)
+}
+
 /// For every pivot, the range of the coefficients about it, in steps of a [`RANGE_STEPS`]th of `peak`, the largest
 /// magnitude of `spectrum`, above 0.
 ///
@@ -124,7 +138,7 @@ pub(crate) fn inverse<S: Simd, const N: usize>(
     pivot: usize,
 ) -> [S::I; N] {
     if width <= 4 {
-        return s.wht_nibbles(*codes, pivot);
+        return s.wht_nibbles_end(s.wht_nibbles(*codes, pivot));
     }
     let mut n = array!(N, v => {
         let signs = s.load_h(&SIGNS_H[sign_row(pivot, v)]);

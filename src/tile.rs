@@ -29,7 +29,7 @@ pub(crate) fn run<T, const G: usize>(row: &[T], index: usize) -> &[T] {
 
 /// Run `index` of `row` as a whole tile, zeros beyond the row: `padded` holds it where the row ends.
 #[inline(always)]
-fn whole<'a, T: Copy + bytemuck::Zeroable, const G: usize>(
+pub(crate) fn whole<'a, T: Copy + bytemuck::Zeroable, const G: usize>(
     row: &'a [T],
     index: usize,
     padded: &'a mut [T; G],
@@ -54,30 +54,52 @@ pub(crate) fn load<S: Simd, E: Lanes, const N: usize, const G: usize>(
     scale: &Scale<'_>,
     to: &mut [[f32; LANES]; N],
 ) {
-    let elements = run::<E, G>(row, index).as_chunks::<LANES>().0;
-    // What is rare is written by a function of its own: were it returned, the common tile would go through
-    // memory too.
-    let (Some(elements), false) = (elements.first_chunk::<N>(), scale.split) else {
-        return s.outline(Rare::<E, N, G> {
+    load_several::<S, E, N, G>(s, row, index, scale, core::slice::from_mut(to));
+}
+
+/// Loads the tiles from `start` on as [`load`] does.
+#[inline(always)]
+pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize>(
+    s: S,
+    row: &[E],
+    start: usize,
+    scale: &Scale<'_>,
+    to: &mut [[[f32; LANES]; N]],
+) {
+    let elements = &row[start * G..];
+    let whole = if scale.split {
+        0
+    } else {
+        to.len().min(elements.len() / G)
+    };
+    let (common, rare) = to.split_at_mut(whole);
+    let common = common.as_flattened_mut();
+    let elements = elements.as_chunks::<LANES>().0;
+    let one = 127 - scale.exponent;
+    match scale.exponents {
+        None => {
+            let factor = s.splat(f32::from_bits((one as u32) << 23));
+            for (to, elements) in common.iter_mut().zip(elements) {
+                s.store(s.mul(E::load(s, elements), factor), to);
+            }
+        }
+        Some(table) => {
+            let one = s.splat_i(one << 23);
+            let exponents = table[start * G..].as_chunks::<LANES>().0;
+            for (to, (elements, exponents)) in common.iter_mut().zip(elements.iter().zip(exponents)) {
+                let factor = s.sub_i(one, s.shl::<23>(s.load_i8(exponents)));
+                s.store(s.mul(E::load(s, elements), s.float_of_bits(factor)), to);
+            }
+        }
+    }
+    // What is rare is a function of its own.
+    for (i, to) in rare.iter_mut().enumerate() {
+        s.outline(Rare::<E, N, G> {
             row,
-            index,
+            index: start + whole + i,
             scale,
             to,
         });
-    };
-    let one = 127 - scale.exponent;
-    let Some(table) = scale.exponents else {
-        let factor = s.splat(f32::from_bits((one as u32) << 23));
-        for (to, elements) in to.iter_mut().zip(elements) {
-            s.store(s.mul(E::load(s, elements), factor), to);
-        }
-        return;
-    };
-    let one = s.splat_i(one << 23);
-    let exponents = run::<i8, G>(table, index).as_chunks::<LANES>().0;
-    for (to, (elements, exponents)) in to.iter_mut().zip(elements.iter().zip(exponents)) {
-        let factor = s.sub_i(one, s.shl::<23>(s.load_i8(exponents)));
-        s.store(s.mul(E::load(s, elements), s.float_of_bits(factor)), to);
     }
 }
 
@@ -121,52 +143,35 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Rare<'_, '_,
     }
 }
 
-/// The bits of the largest magnitude of a row with its channel exponents taken out, powers below 2^-126 taken for
-/// 2^-126: above those of infinity where a NaN is in it.
+/// The bits of the largest magnitude of a row: above those of infinity where a NaN is in it.
 #[inline(always)]
-pub(crate) fn peak_bits<S: Simd, E: Lanes>(s: S, row: &[E], table: Option<&[i8]>) -> i32 {
-    let (one, least) = (s.splat_i(127), s.splat_i(1));
+pub(crate) fn peak_bits<S: Simd, E: Lanes>(s: S, row: &[E]) -> i32 {
+    let (whole, tail) = row.as_chunks::<LANES>();
     let mut peak = s.splat_i(0);
-    let mut index = 0;
-    while index < row.len() / LANES {
-        let elements = run::<E, LANES>(row, index);
-        if let Some(elements) = elements.first_chunk::<LANES>() {
-            let x = match table {
-                None => E::load(s, elements),
-                Some(table) => {
-                    let Some(exponents) = run::<i8, LANES>(table, index).first_chunk::<LANES>() else {
-                        break;
-                    };
-                    let biased = s.max_i(s.sub_i(one, s.load_i8(exponents)), least);
-                    s.mul(E::load(s, elements), s.float_of_bits(s.shl::<23>(biased)))
-                }
-            };
-            peak = s.max_i(peak, s.bits(s.abs(x)));
-        }
-        index += 1;
+    for elements in whole {
+        peak = s.max_i(peak, s.bits(s.abs(E::load(s, elements))));
     }
     let mut bits = s.reduce_max_i(peak);
-    for (channel, element) in row.iter().enumerate().skip(index * LANES) {
-        let k = match table {
-            None => 0,
-            Some(table) => i32::from(table[channel]),
-        };
-        let factor = f32::from_bits(((127 - k).max(1) as u32) << 23);
+    for element in tail {
+        bits = bits.max(element.to_f32().abs().to_bits() as i32);
+    }
+    bits
+}
+
+/// As [`peak_bits`] with the channel exponents taken out, powers below 2^-126 taken for 2^-126.
+pub(crate) fn equalised_peak_bits<E: Lanes>(row: &[E], table: &[i8]) -> i32 {
+    let mut bits = 0;
+    for (element, k) in row.iter().zip(table) {
+        let factor = f32::from_bits(((127 - i32::from(*k)).max(1) as u32) << 23);
         bits = bits.max((element.to_f32() * factor).abs().to_bits() as i32);
     }
     bits
 }
 
-/// Multiplies by `2^k_c`: the last step of decoding.
+/// Multiplies by `2^k_c`: the last step of decoding. `exponents` has one for each element.
 #[inline(always)]
-pub(crate) fn apply_exponents<S: Simd, const N: usize, const G: usize>(
-    s: S,
-    y: &Tile<S, N>,
-    table: &[i8],
-    index: usize,
-) -> Tile<S, N> {
-    let mut padded = [0; G];
-    let exponents = whole(table, index, &mut padded).as_chunks::<LANES>().0;
+pub(crate) fn apply_exponents<S: Simd, const N: usize>(s: S, y: &Tile<S, N>, exponents: &[i8]) -> Tile<S, N> {
+    let exponents = &exponents.as_chunks::<LANES>().0[..N];
     let bias = s.splat_i(127 << 23);
     array!(N, v => s.mul(y[v], s.float_of_bits(s.add_i(s.shl::<23>(s.load_i8(&exponents[v])), bias))))
 }
@@ -273,11 +278,10 @@ pub(crate) fn count_above<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, factor:
 pub(crate) fn position<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, largest: f32) -> usize {
     // Least representable below `largest`, so that a strict comparison finds it.
     let below = s.splat(f32::from_bits(largest.to_bits().saturating_sub(1)));
+    let mut hits = 0u128;
     for (v, &x) in x.iter().enumerate() {
-        let hits = s.above(s.abs(x), below);
-        if hits != 0 {
-            return v * LANES + hits.trailing_zeros() as usize;
-        }
+        hits |= u128::from(s.above(s.abs(x), below)) << (v * LANES);
     }
-    0
+    // No branch where there is none.
+    (hits | 1 << 127).trailing_zeros() as usize % (N * LANES)
 }

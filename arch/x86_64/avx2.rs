@@ -154,53 +154,38 @@ const fn nibble_at(at: usize) -> usize {
     (at >> 4 & 1) << 2 | (at >> 3 & 1) << 1 | (at >> 2 & 1) | (at >> 1 & 1) << 3 | (at & 1) << 4
 }
 
-/// A stage of [`Simd::sign_ranges`] between two registers.
+/// A stage of [`Simd::sign_ranges`] between two registers, of `$t` pairs of them.
 macro_rules! sign_stage {
-    ($l:expr, $n:expr) => {{
+    ($t:ident, $l:expr, $n:expr) => {{
         let (l, n) = ($l, $n);
         (
-            [_mm256_max_epi8(l[0], l[1]), _mm256_max_epi8(l[0], n[1])],
-            [_mm256_max_epi8(n[0], n[1]), _mm256_max_epi8(n[0], l[1])],
+            array!($t, t => [_mm256_max_epi8(l[t][0], l[t][1]), _mm256_max_epi8(l[t][0], n[t][1])]),
+            array!($t, t => [_mm256_max_epi8(n[t][0], n[t][1]), _mm256_max_epi8(n[t][0], l[t][1])]),
         )
     }};
 }
 
 macro_rules! exchange_halves {
-    ($a:expr) => {{
+    ($t:ident, $a:expr) => {{
         let a = $a;
-        [
-            _mm256_permute2x128_si256::<0x20>(a[0], a[1]),
-            _mm256_permute2x128_si256::<0x31>(a[0], a[1]),
-        ]
+        array!($t, t => [
+            _mm256_permute2x128_si256::<0x20>(a[t][0], a[t][1]),
+            _mm256_permute2x128_si256::<0x31>(a[t][0], a[t][1])
+        ])
     }};
 }
 
 macro_rules! exchange_bytes {
-    ($a:expr) => {{
+    ($t:ident, $a:expr) => {{
         let a = $a;
-        [_mm256_unpacklo_epi8(a[0], a[1]), _mm256_unpackhi_epi8(a[0], a[1])]
+        array!($t, t => [
+            _mm256_unpacklo_epi8(a[t][0], a[t][1]),
+            _mm256_unpackhi_epi8(a[t][0], a[t][1])
+        ])
     }};
 }
 
 impl Avx2 {
-    /// `b + a`, `a` negated in the lanes where `negated` has the sign bit.
-    #[inline(always)]
-    fn signed_sum(self, a: __m256, b: __m256, negated: __m256) -> __m256 {
-        avx2!(_mm256_add_ps(b, _mm256_xor_ps(a, negated)))
-    }
-
-    #[inline(always)]
-    fn wht_8(self, a: __m256) -> __m256 {
-        avx2!({
-            let high_4 = _mm256_setr_ps(0.0, 0.0, 0.0, 0.0, -0.0, -0.0, -0.0, -0.0);
-            let high_2 = _mm256_setr_ps(0.0, 0.0, -0.0, -0.0, 0.0, 0.0, -0.0, -0.0);
-            let high_1 = _mm256_setr_ps(0.0, -0.0, 0.0, -0.0, 0.0, -0.0, 0.0, -0.0);
-            let a = self.signed_sum(a, _mm256_permute2f128_ps::<0x01>(a, a), high_4);
-            let a = self.signed_sum(a, _mm256_permute_ps::<0b01_00_11_10>(a), high_2);
-            self.signed_sum(a, _mm256_permute_ps::<0b10_11_00_01>(a), high_1)
-        })
-    }
-
     #[inline(always)]
     fn wht_16_h(self, a: __m256i) -> __m256i {
         avx2!({
@@ -222,21 +207,114 @@ impl Avx2 {
         })
     }
 
-    /// [`Simd::sign_ranges`] of 64 lanes of pairs whose longer strides are done. Unpacking exchanges a register for a
-    /// lane, so that every stage is one of whole registers; five of them and two exchanges of halves
+    /// [`Simd::sign_ranges`] of 64 lanes of pairs whose longer strides are done, of `T` at once. Unpacking exchanges a
+    /// register for a lane, so that every stage is one of whole registers; five of them and two exchanges of halves
     /// restore the order.
     #[inline(always)]
-    fn sign_ranges_64(self, values: [__m256i; 2], negated: [__m256i; 2]) -> [__m256i; 2] {
+    fn sign_ranges_64<const T: usize>(
+        self,
+        values: [[__m256i; 2]; T],
+        negated: [[__m256i; 2]; T],
+    ) -> [[__m256i; 2]; T] {
         avx2!({
-            let (l, n) = sign_stage!(values, negated);
-            let (l, n) = sign_stage!(exchange_halves!(l), exchange_halves!(n));
-            let (l, n) = sign_stage!(exchange_bytes!(l), exchange_bytes!(n));
-            let (l, n) = sign_stage!(exchange_bytes!(l), exchange_bytes!(n));
-            let (l, n) = sign_stage!(exchange_bytes!(l), exchange_bytes!(n));
-            let (l, n) = sign_stage!(exchange_bytes!(l), exchange_bytes!(n));
-            let sums = [_mm256_add_epi8(l[0], n[0]), _mm256_add_epi8(l[1], n[1])];
-            exchange_halves!(exchange_bytes!(sums))
+            let (l, n) = sign_stage!(T, values, negated);
+            let (l, n) = sign_stage!(T, exchange_halves!(T, l), exchange_halves!(T, n));
+            let (l, n) = sign_stage!(T, exchange_bytes!(T, l), exchange_bytes!(T, n));
+            let (l, n) = sign_stage!(T, exchange_bytes!(T, l), exchange_bytes!(T, n));
+            let (l, n) = sign_stage!(T, exchange_bytes!(T, l), exchange_bytes!(T, n));
+            let (l, n) = sign_stage!(T, exchange_bytes!(T, l), exchange_bytes!(T, n));
+            let sums = array!(T, t => [
+                _mm256_add_epi8(l[t][0], n[t][0]),
+                _mm256_add_epi8(l[t][1], n[t][1])
+            ]);
+            exchange_halves!(T, exchange_bytes!(T, sums))
         })
+    }
+
+    #[inline(always)]
+    fn negated<const N: usize>(self, values: &[__m256i; N]) -> [__m256i; N] {
+        array!(N, v => avx2!(_mm256_sub_epi8(_mm256_setzero_si256(), values[v])))
+    }
+
+    /// [`Simd::wht_nibbles`] of `T` tiles of `N` registers: bits 2, 1 and 0 of an element's number in bytes, whose sums
+    /// of eight nibbles fit; bit 4 by adding neighbours into words, and the registers' bits between words. Bit 3 is
+    /// left for [`Simd::wht_nibbles_end`], which adds neighbours, times eight, into i32: the bits that end in
+    /// registers are those that widening puts there.
+    #[inline(always)]
+    fn nibbles<const N: usize, const T: usize>(
+        self,
+        a: [[__m256i; N]; T],
+        rows: [usize; T],
+    ) -> [[[__m256i; 2]; N]; T] {
+        let mut x = a;
+        for t in 0..T {
+            for v in 0..N {
+                let flipped = usize::from(walsh(v, rows[t] / LANES)) * LANES;
+                let signs = &BYTE_SIGNS[flipped + rows[t] % LANES];
+                // SAFETY: AVX2 by the token; the table's row has the 32 bytes that are read.
+                let signs = unsafe { _mm256_loadu_si256(signs.as_ptr().cast()) };
+                x[t][v] = avx2!({
+                    // Bytes of dwords (4 3 2) to (2 4 3), then bits (4 3 1 0) of a byte's place to (1 0 3 4).
+                    let dwords = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+                    let order = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+                        0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6, 14, 3, 11, 7, 15,
+                    ));
+                    let x = _mm256_shuffle_epi8(_mm256_permutevar8x32_epi32(x[t][v], dwords), order);
+                    _mm256_sign_epi8(x, signs)
+                });
+            }
+        }
+        avx2!({
+            let high_16 = _mm256_setr_epi64x(POSITIVE, POSITIVE, NEGATIVE, NEGATIVE);
+            let high_8 = _mm256_setr_epi64x(POSITIVE, NEGATIVE, POSITIVE, NEGATIVE);
+            let high_4 = _mm256_set1_epi64x(NEGATIVE << 32 | POSITIVE & 0xffff_ffff);
+            for x in x.as_flattened_mut() {
+                *x = _mm256_add_epi8(swap_halves!(*x), _mm256_sign_epi8(*x, high_16));
+            }
+            for x in x.as_flattened_mut() {
+                let swapped = _mm256_shuffle_epi32::<0b01_00_11_10>(*x);
+                *x = _mm256_add_epi8(swapped, _mm256_sign_epi8(*x, high_8));
+            }
+            for x in x.as_flattened_mut() {
+                let swapped = _mm256_shuffle_epi32::<0b10_11_00_01>(*x);
+                *x = _mm256_add_epi8(swapped, _mm256_sign_epi8(*x, high_4));
+            }
+        });
+        let mut sums = [[[self.splat_b(0); 2]; N]; T];
+        for t in 0..T {
+            for v in 0..N {
+                sums[t][v] = avx2!({
+                    let ones = _mm256_set1_epi8(1);
+                    let high_1 = _mm256_set1_epi16(0xff01u16 as i16);
+                    [
+                        _mm256_maddubs_epi16(ones, x[t][v]),
+                        _mm256_maddubs_epi16(ones, _mm256_sign_epi8(x[t][v], high_1)),
+                    ]
+                });
+            }
+        }
+        let mut stride = N / 2;
+        while stride > 0 {
+            for sums in &mut sums {
+                for v in 0..N {
+                    if v & stride == 0 {
+                        let (low, high) = (sums[v], sums[v + stride]);
+                        (sums[v], sums[v + stride]) = avx2!((
+                            [
+                                _mm256_add_epi16(low[0], high[0]),
+                                _mm256_add_epi16(low[1], high[1])
+                            ],
+                            [
+                                _mm256_sub_epi16(low[0], high[0]),
+                                _mm256_sub_epi16(low[1], high[1])
+                            ]
+                        ));
+                    }
+                }
+            }
+            stride /= 2;
+        }
+        sums
     }
 }
 
@@ -245,6 +323,7 @@ impl Simd for Avx2 {
     type I = [__m256i; 4];
     type H = [__m256i; 2];
     type B = __m256i;
+    type Nibbles<const N: usize> = [[__m256i; 2]; N];
 
     #[inline(always)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -443,12 +522,21 @@ impl Simd for Avx2 {
             _mm256_add_ps(c, d),
             _mm256_sub_ps(c, d),
         ]);
-        [
-            self.wht_8(a[0]),
-            self.wht_8(a[1]),
-            self.wht_8(a[2]),
-            self.wht_8(a[3]),
-        ]
+        // A stage on all registers before the next on any: one register alone would wait for itself.
+        let [high_4, high_2, high_1] = avx2!([
+            [_mm256_setr_ps(0.0, 0.0, 0.0, 0.0, -0.0, -0.0, -0.0, -0.0); 4],
+            [_mm256_setr_ps(0.0, 0.0, -0.0, -0.0, 0.0, 0.0, -0.0, -0.0); 4],
+            [_mm256_setr_ps(0.0, -0.0, 0.0, -0.0, 0.0, -0.0, 0.0, -0.0); 4],
+        ]);
+        let partners = each!(_mm256_permute2f128_ps::<0x01>, a, a);
+        let signed = each!(_mm256_xor_ps, a, high_4);
+        let a = each!(_mm256_add_ps, partners, signed);
+        let partners = each!(_mm256_permute_ps::<0b01_00_11_10>, a);
+        let signed = each!(_mm256_xor_ps, a, high_2);
+        let a = each!(_mm256_add_ps, partners, signed);
+        let partners = each!(_mm256_permute_ps::<0b10_11_00_01>, a);
+        let signed = each!(_mm256_xor_ps, a, high_1);
+        each!(_mm256_add_ps, partners, signed)
     }
     #[inline(always)]
     fn fold_add(self, a: Self::F) -> Folded {
@@ -656,44 +744,49 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn sign_ranges<const N: usize>(self, values: [Self::B; N]) -> [Self::B; N] {
-        let zero = self.splat_b(0);
+        let negated = self.negated(&values);
         let mut ranges = values;
         match N {
             // Beside numbers that are never the largest.
             1 => {
                 let lowest = self.splat_b(i8::MIN as u8);
-                let negated = avx2!(_mm256_sub_epi8(zero, values[0]));
-                ranges[0] = self.sign_ranges_64([values[0], lowest], [negated, lowest])[0];
+                ranges[0] = self.sign_ranges_64([[values[0], lowest]], [[negated[0], lowest]])[0][0];
             }
             2 => {
-                let values = [values[0], values[N - 1]];
-                let negated = [
-                    avx2!(_mm256_sub_epi8(zero, values[0])),
-                    avx2!(_mm256_sub_epi8(zero, values[1])),
-                ];
-                let both = self.sign_ranges_64(values, negated);
-                (ranges[0], ranges[N - 1]) = (both[0], both[1]);
+                let both = self.sign_ranges_64([[values[0], values[N - 1]]], [[negated[0], negated[N - 1]]]);
+                (ranges[0], ranges[N - 1]) = (both[0][0], both[0][1]);
             }
             _ => {
-                let negated = array!(N, v => avx2!(_mm256_sub_epi8(zero, values[v])));
-                for half in 0..2 {
-                    // The stage of 64: lowers, then uppers.
-                    let (mut l, mut n) = ([zero; 2], [zero; 2]);
-                    for i in 0..2 {
-                        let (low, high) = (i, i + N / 2);
-                        let (same, other) = match half {
-                            0 => (values[high], negated[high]),
-                            _ => (negated[high], values[high]),
-                        };
-                        l[i] = avx2!(_mm256_max_epi8(values[low], same));
-                        n[i] = avx2!(_mm256_max_epi8(negated[low], other));
-                    }
-                    let both = self.sign_ranges_64(l, n);
-                    (ranges[half * 2], ranges[half * 2 + 1]) = (both[0], both[1]);
+                // The stage of 64: lowers, then uppers.
+                let (mut l, mut n) = ([[values[0]; 2]; 2], [[values[0]; 2]; 2]);
+                for i in 0..2 {
+                    let (low, high) = (i, i + N / 2);
+                    avx2!({
+                        l[0][i] = _mm256_max_epi8(values[low], values[high]);
+                        n[0][i] = _mm256_max_epi8(negated[low], negated[high]);
+                        l[1][i] = _mm256_max_epi8(values[low], negated[high]);
+                        n[1][i] = _mm256_max_epi8(negated[low], values[high]);
+                    });
+                }
+                let both = self.sign_ranges_64(l, n);
+                for (range, both) in ranges.iter_mut().zip(both.as_flattened()) {
+                    *range = *both;
                 }
             }
         }
         ranges
+    }
+    #[inline(always)]
+    fn sign_ranges_two<const N: usize>(self, values: [[Self::B; N]; 2]) -> [[Self::B; N]; 2] {
+        if N != 2 {
+            return [self.sign_ranges(values[0]), self.sign_ranges(values[1])];
+        }
+        let negated = [self.negated(&values[0]), self.negated(&values[1])];
+        let both = self.sign_ranges_64(
+            array!(2, t => [values[t][0], values[t][N - 1]]),
+            array!(2, t => [negated[t][0], negated[t][N - 1]]),
+        );
+        array!(2, t => array!(N, v => both[t][v % 2]))
     }
 
     #[inline(always)]
@@ -730,68 +823,28 @@ impl Simd for Avx2 {
             _mm256_cvtepi16_epi32(_mm256_extracti128_si256::<1>(a[1])),
         ])
     }
-    /// Bits 2, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit; bit 4 by adding neighbours into
-    /// words, the registers' bits between words, and bit 3 by adding neighbours, times eight, into i32: the
-    /// bits that end in registers are those that widening puts there.
     #[inline(always)]
-    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N] {
-        let mut sums = [self.splat_b(0); N];
-        let mut differences = sums;
-        for v in 0..N {
-            let flipped = usize::from(walsh(v, row / LANES)) * LANES;
-            let signs = &BYTE_SIGNS[flipped + row % LANES];
-            // SAFETY: AVX2 by the token; the table's row has the 32 bytes that are read.
-            let signs = unsafe { _mm256_loadu_si256(signs.as_ptr().cast()) };
-            (sums[v], differences[v]) = avx2!({
-                // Bytes of dwords (4 3 2) to (2 4 3), then bits (4 3 1 0) of a byte's place to (1 0 3 4).
-                let x = _mm256_permutevar8x32_epi32(a[v], _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
-                let order = _mm256_setr_epi8(
-                    0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6, 14, 3, 11, 7, 15, 0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6,
-                    14, 3, 11, 7, 15,
-                );
-                let x = _mm256_sign_epi8(_mm256_shuffle_epi8(x, order), signs);
-                let high_16 = _mm256_setr_epi64x(POSITIVE, POSITIVE, NEGATIVE, NEGATIVE);
-                let high_8 = _mm256_setr_epi64x(POSITIVE, NEGATIVE, POSITIVE, NEGATIVE);
-                let high_4 = _mm256_set1_epi64x(NEGATIVE << 32 | POSITIVE & 0xffff_ffff);
-                let x = _mm256_add_epi8(swap_halves!(x), _mm256_sign_epi8(x, high_16));
-                let x = _mm256_add_epi8(
-                    _mm256_shuffle_epi32::<0b01_00_11_10>(x),
-                    _mm256_sign_epi8(x, high_8),
-                );
-                let x = _mm256_add_epi8(
-                    _mm256_shuffle_epi32::<0b10_11_00_01>(x),
-                    _mm256_sign_epi8(x, high_4),
-                );
-                let ones = _mm256_set1_epi8(1);
-                let high_1 = _mm256_set1_epi16(0xff01u16 as i16);
-                (
-                    _mm256_maddubs_epi16(ones, x),
-                    _mm256_maddubs_epi16(ones, _mm256_sign_epi8(x, high_1)),
-                )
-            });
-        }
-        let mut stride = N / 2;
-        while stride > 0 {
-            for v in 0..N {
-                if v & stride == 0 {
-                    for half in [&mut sums, &mut differences] {
-                        (half[v], half[v + stride]) = avx2!((
-                            _mm256_add_epi16(half[v], half[v + stride]),
-                            _mm256_sub_epi16(half[v], half[v + stride])
-                        ));
-                    }
-                }
-            }
-            stride /= 2;
-        }
+    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> Self::Nibbles<N> {
+        self.nibbles([a], [row])[0]
+    }
+    #[inline(always)]
+    fn wht_nibbles_two<const N: usize>(
+        self,
+        a: [[Self::B; N]; 2],
+        rows: [usize; 2],
+    ) -> [Self::Nibbles<N>; 2] {
+        self.nibbles(a, rows)
+    }
+    #[inline(always)]
+    fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>) -> [Self::I; N] {
         array!(N, v => avx2!({
             let eight = _mm256_set1_epi16(8);
             let high = _mm256_set1_epi32(0xfff8_0008u32 as i32);
             [
-                _mm256_madd_epi16(sums[v], eight),
-                _mm256_madd_epi16(sums[v], high),
-                _mm256_madd_epi16(differences[v], eight),
-                _mm256_madd_epi16(differences[v], high),
+                _mm256_madd_epi16(a[v][0], eight),
+                _mm256_madd_epi16(a[v][0], high),
+                _mm256_madd_epi16(a[v][1], eight),
+                _mm256_madd_epi16(a[v][1], high),
             ]
         }))
     }

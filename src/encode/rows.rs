@@ -15,12 +15,15 @@ use crate::error::EncodeError;
 use crate::exponents;
 use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, Row, RowLayout};
 use crate::pack;
-use crate::quantise::{self, Dither, Fitting, Grid, Start, Units};
+use crate::quantise::{self, Dither, Fitting, Grids, Start, Units};
 use crate::rotate::{self, Tile};
 use crate::tile::{self, MAX_TILE, Scale};
 
 /// How much narrower the rotated range must be. A plain tile decodes faster, and this costs 0.02 dB.
 const NARROWER: f32 = 0.95;
+
+/// Channel exponents that are so close bound what a row comes to without them.
+const CLOSE: i32 = 8;
 
 /// Tiles whose coefficients are all below this, in a row scaled to about 1, are below its least unit, and are
 /// left plain.
@@ -65,7 +68,9 @@ struct Block<const N: usize> {
     /// Tiles whose transform is undone: their values are to be loaded again.
     reload: [bool; BLOCK],
     widths: [u8; BLOCK],
-    grids: [Grid; BLOCK],
+    grids: Grids,
+    /// Whether any is to be reloaded.
+    undone: bool,
 }
 
 impl<const N: usize> Block<N> {
@@ -78,7 +83,8 @@ impl<const N: usize> Block<N> {
             pivots: [None; BLOCK],
             reload: [false; BLOCK],
             widths: [0; BLOCK],
-            grids: [Grid::NONE; BLOCK],
+            grids: Grids::new(),
+            undone: false,
             first: [[0.0; 8]; BLOCK],
             second: [[0.0; 8]; BLOCK],
         }
@@ -179,12 +185,15 @@ impl<E: Lanes> Source<'_, E> {
     fn fill<S: Simd, const N: usize, const G: usize>(&self, s: S, start: usize, block: &mut Block<N>) {
         let tiles = self.row.len().div_ceil(G) - start;
         block.count = tiles_in_block(N).min(tiles);
-        for t in 0..block.count {
-            if !self.next.is_empty() {
-                s.prefetch(tile::run::<E, G>(self.next, start + t));
-            }
-            tile::load::<S, E, N, G>(s, self.row, start + t, self.scale, block.values(t));
-        }
+        let ahead = self.next.get(start * G..).unwrap_or(&[]);
+        s.prefetch(&ahead[..ahead.len().min(block.count * G)]);
+        tile::load_several::<S, E, N, G>(
+            s,
+            self.row,
+            start,
+            self.scale,
+            &mut block.values.as_chunks_mut::<N>().0[..block.count],
+        );
     }
 
     /// Fills `block` with the tiles from `start` on, transformed as the configuration says; [`Effort::Best`] tries
@@ -199,7 +208,7 @@ impl<E: Lanes> Source<'_, E> {
             config: self.config,
             padding,
         });
-        for t in 0..block.count {
+        for t in 0..if block.undone { block.count } else { 0 } {
             if block.reload[t] {
                 tile::load::<S, E, N, G>(s, self.row, start + t, self.scale, block.values(t));
                 if let Some(valid) = padding
@@ -228,6 +237,7 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, N> {
         let block = self.block;
         block.pivots = [None; BLOCK];
         block.reload = [false; BLOCK];
+        block.undone = false;
         let last = block.count - 1;
         let ratio = matches!(self.config.rotation, Rotation::Ratio { .. });
         // A lone outlier in a tail stays alone among zeros, as the transform by the ratio wants it.
@@ -254,11 +264,11 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, N> {
                 }
             }
             Rotation::Narrower => {
-                let mut candidates = [true; BLOCK];
                 if self.config.effort == Effort::Fast {
-                    candidates = predicted(s, block);
+                    rotate_predicted(s, block);
+                } else {
+                    narrow(s, block);
                 }
-                narrow(s, block, &candidates, self.config.effort);
             }
         }
     }
@@ -282,58 +292,84 @@ fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<N>, tau: f32
     }
 }
 
-/// Which tiles are probably narrower when they are rotated.
+/// Rotates the tiles that are probably narrower then, about their largest magnitude.
 #[inline(always)]
-fn predicted<S: Simd, const N: usize>(s: S, block: &mut Block<N>) -> [bool; BLOCK] {
+fn rotate_predicted<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
     for t in 0..block.count {
         let x = block.tile(s, t);
         block.first[t] = tile::energy(s, &x);
     }
     let energy = s.reduce_add(&block.first);
     let ratio = const { predicted_ratio(N * LANES) * predicted_ratio(N * LANES) };
-    array!(BLOCK, t => {
+    let mut candidates = [false; BLOCK];
+    let mut peaks = [0.0; BLOCK];
+    for t in 0..BLOCK {
         let (largest, range) = (peak(block.bounds(t)), block.range(t));
         let rest = (energy[t] - largest * largest) * (1.0 / (N * LANES - 1) as f32);
-        range * range > ratio * rest
-    })
-}
-
-/// Rotates the candidates about the pivots of the narrowest ranges, and undoes it where they were narrower before.
-#[inline(always)]
-fn narrow<S: Simd, const N: usize>(s: S, block: &mut Block<N>, candidates: &[bool; BLOCK], effort: Effort) {
+        candidates[t] = (range * range > ratio * rest) & (largest >= SILENCE);
+        peaks[t] = largest;
+    }
+    // One after the other, so that no transform waits for its pivot.
+    let mut pivots = [0; BLOCK];
+    for t in 0..block.count {
+        pivots[t] = tile::position(s, &block.tile(s, t), peaks[t]) as u8;
+    }
     for t in 0..block.count {
         if candidates[t] {
             let c = rotate::spectrum(s, &block.tile(s, t));
-            block.first[t] = tile::peak(s, &c);
-            block.set_tile(s, t, &c);
-        }
-    }
-    let peaks = s.reduce_max(&block.first);
-    for t in 0..block.count {
-        if candidates[t] {
-            // A tile of zeros has any pivot.
-            let loud = peaks[t] >= SILENCE;
-            block.reload[t] = !loud;
-            let c = block.tile(s, t);
-            let pivot = s.least(&rotate::pivot_ranges(s, &c, if loud { peaks[t] } else { 1.0 }));
-            let c = rotate::about(s, &c, pivot);
+            let c = rotate::about(s, &c, usize::from(pivots[t]));
             block.set_tile(s, t, &c);
             block.fold_bounds(s, t, &c);
-            block.pivots[t] = Some(pivot as u8);
+            block.pivots[t] = Some(pivots[t]);
         }
     }
     let (low, high) = block.reduce_bounds(s);
     for t in 0..block.count {
-        if !candidates[t] {
-            continue;
+        if candidates[t] {
+            (block.low[t], block.high[t]) = (low[t], high[t]);
         }
+    }
+}
+
+/// Rotates tiles about the pivots of the narrowest ranges, and undoes it where they were narrower before.
+#[inline(always)]
+fn narrow<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
+    for t in 0..block.count {
+        let c = rotate::spectrum(s, &block.tile(s, t));
+        block.first[t] = tile::peak(s, &c);
+        block.set_tile(s, t, &c);
+    }
+    let mut peaks = s.reduce_max(&block.first);
+    for t in 0..block.count {
+        // A tile of zeros has any pivot.
+        block.reload[t] = peaks[t] < SILENCE;
+        peaks[t] = if peaks[t] < SILENCE { 1.0 } else { peaks[t] };
+    }
+    // One after the other, so that no tile waits for its pivot.
+    let mut pivots = [0; BLOCK];
+    for t in (0..block.count).step_by(2) {
+        // The last of an odd number beside itself.
+        let u = if t + 1 < block.count { t + 1 } else { t };
+        let ranges =
+            rotate::pivot_ranges_two(s, [&block.tile(s, t), &block.tile(s, u)], [peaks[t], peaks[u]]);
+        pivots[t] = s.least(&ranges[0]) as u8;
+        pivots[u] = s.least(&ranges[1]) as u8;
+    }
+    for t in 0..block.count {
+        let c = rotate::about(s, &block.tile(s, t), usize::from(pivots[t]));
+        block.set_tile(s, t, &c);
+        block.fold_bounds(s, t, &c);
+        block.pivots[t] = Some(pivots[t]);
+    }
+    let (low, high) = block.reduce_bounds(s);
+    for t in 0..block.count {
         // The ranges are compared in orthonormal units.
-        let narrower =
-            effort == Effort::Fast || (high[t] - low[t]) * root(N * LANES) < NARROWER * block.range(t);
+        let narrower = (high[t] - low[t]) * root(N * LANES) < NARROWER * block.range(t);
         if narrower && !block.reload[t] {
             (block.low[t], block.high[t]) = (low[t], high[t]);
         } else {
             block.reload[t] = true;
+            block.undone = true;
             block.pivots[t] = None;
         }
     }
@@ -498,12 +534,20 @@ fn scale_row<'t, S: Simd, E: Lanes>(
     width: u8,
     index: u32,
 ) -> Result<(Scale<'t>, u8), EncodeError> {
-    let peak = tile::peak_bits(s, row, exponents);
-    if peak >= 0x7f80_0000 {
+    let peak = tile::peak_bits(s, row);
+    // What no channel exceeds once its exponent is taken out. Little is lost where exponents are close: units span
+    // 32 octaves.
+    let mut octave = (peak >> 23) - least;
+    if let Some(table) = exponents
+        && (most - least > CLOSE || octave >= 255 - CLOSE || peak >= 0x7f80_0000)
+    {
+        octave = tile::equalised_peak_bits(row, table) >> 23;
+    }
+    if octave >= 255 || peak >= 0x7f80_0000 {
         return Err(find_unfit(row, exponents, index));
     }
     // A factor 2^(-k - exponent) must not exceed 2^127.
-    let exponent = ((peak >> 23) - 127).max(-127 - least);
+    let exponent = (octave - 127).max(-127 - least);
     // Twice the peak is the widest range, and 2^(3 + width - 1) - 8 units at least cover it; one octave
     // more leaves room for coarser candidates.
     let widest = -1 - i32::from(width);
@@ -656,7 +700,7 @@ impl RowJob<'_> {
                     let width = tiles.widths[t];
                     let (packed, rest) = codes.split_at_mut(pack::packed_len(G, width));
                     codes = rest;
-                    if self.may_overflow::<E>(tiles.grids[t].step() * G as f32, scale.exponent) {
+                    if self.may_overflow::<E>(tiles.grids.get(t).step() * G as f32, scale.exponent) {
                         self.limit::<E, N, G>(x, start + t, &scale, base, width, units, descriptor, packed);
                     }
                 }
@@ -668,7 +712,7 @@ impl RowJob<'_> {
                     stats.rotated += u64::from(described[t][3] != 0);
                     if tiles.widths[t] > 0 {
                         let tile = tiles.tile(Scalar, t);
-                        stats.clipped += u64::from(tiles.grids[t].clipped::<Scalar, N>(Scalar, &tile));
+                        stats.clipped += u64::from(tiles.grids.get(t).clipped::<Scalar, N>(Scalar, &tile));
                     }
                 }
             }
@@ -871,40 +915,45 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, N> {
     #[inline(always)]
     fn run(self, s: S) {
         let (block, units) = (self.block, self.units);
-        let mut others = [None; BLOCK];
-        for t in 0..block.count {
-            if block.widths[t] == 0 {
-                continue;
-            }
-            let fitting = block.fitting(t, units, self.config);
-            (block.grids[t], others[t]) = match self.config.rounding {
-                Rounding::Stochastic { .. } => (
-                    quantise::cover(block.bounds(t), block.widths[t], units, Start::Anywhere),
-                    None,
-                ),
-                Rounding::Nearest if self.config.effort == Effort::Best => {
-                    let x = block.tile(s, t);
-                    (fitting.search(s, &x).grid, None)
+        if self.config.rounding != Rounding::Nearest || self.config.effort == Effort::Best {
+            for t in 0..block.count {
+                if block.widths[t] == 0 {
+                    continue;
                 }
-                Rounding::Nearest => fitting.candidates(),
-            };
+                let grid = if self.config.rounding == Rounding::Nearest {
+                    let x = block.tile(s, t);
+                    block.fitting(t, units, self.config).search(s, &x).grid
+                } else {
+                    quantise::cover(block.bounds(t), block.widths[t], units, Start::Anywhere)
+                };
+                block.grids.set(t, grid);
+            }
+            return;
         }
+        let mut others = Grids::new();
+        let both = quantise::fit_all(
+            (&block.low, &block.high),
+            &block.widths,
+            units,
+            self.config,
+            &mut block.grids,
+            &mut others,
+        );
         if self.config.effort == Effort::Fast {
             return;
         }
         for t in 0..block.count {
-            if let Some(other) = &others[t] {
+            if both[t] {
                 let x = block.tile(s, t);
-                block.first[t] = block.grids[t].squared_steps::<S, N>(s, &x);
-                block.second[t] = other.squared_steps::<S, N>(s, &x);
+                block.first[t] = block.grids.get(t).squared_steps::<S, N>(s, &x);
+                block.second[t] = others.get(t).squared_steps::<S, N>(s, &x);
             }
         }
         let (errors, other_errors) = (s.reduce_add(&block.first), s.reduce_add(&block.second));
         for t in 0..block.count {
-            if let Some(other) = others[t]
-                && other.squared_error(other_errors[t]) < block.grids[t].squared_error(errors[t])
-            {
-                block.grids[t] = other;
+            let other = others.get(t);
+            if both[t] && other.squared_error(other_errors[t]) < block.grids.get(t).squared_error(errors[t]) {
+                block.grids.set(t, other);
             }
         }
     }
@@ -927,7 +976,7 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, N> {
         let block = self.block;
         let mut codes = self.codes;
         for (t, descriptor) in self.descriptors.iter_mut().enumerate() {
-            let (grid, width) = (&block.grids[t], block.widths[t]);
+            let (grid, width) = (block.grids.get(t), block.widths[t]);
             *descriptor = grid.descriptor(block.pivots[t]).to_bytes();
             let (packed, rest) = codes.split_at_mut(pack::packed_len(N * LANES, width));
             codes = rest;
@@ -991,7 +1040,7 @@ impl<S: Simd, const N: usize> Part<S> for Searched<'_, N> {
                     }
                 }
             }
-            block.grids[t] = chosen.grid;
+            block.grids.set(t, chosen.grid);
         }
     }
 }
@@ -1024,6 +1073,6 @@ impl<S: Simd, const N: usize> Part<S> for Codeless<'_, N> {
             block.pivots[t] = None;
             sum / valid
         };
-        block.grids[t] = quantise::constant(value, 0, self.units);
+        block.grids.set(t, quantise::constant(value, 0, self.units));
     }
 }
