@@ -65,6 +65,11 @@ impl<'t> Decoder<'t> {
         }
     }
 
+    #[cfg(feature = "rayon")]
+    pub(crate) const fn exponents(&self) -> Option<&'t [i8]> {
+        self.table
+    }
+
     /// Checks `frame` as [`Frame::parse`] does, with this decoder's table.
     ///
     /// # Errors
@@ -184,7 +189,7 @@ impl<'t> Decoder<'t> {
     }
 }
 
-fn zero_on_error<T, E: bytemuck::Zeroable>(
+pub(crate) fn zero_on_error<T, E: bytemuck::Zeroable>(
     result: Result<T, DecodeError>,
     out: &mut [E],
 ) -> Result<T, DecodeError> {

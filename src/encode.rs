@@ -234,7 +234,7 @@ impl<'a> Encoder<'a> {
         width: u32,
         out: &mut [u8],
     ) -> Result<(Header, usize), EncodeError> {
-        let (plan, blocks) = self.plan_body(x, rows, width, out, 0)?;
+        let (plan, blocks) = self.plan_body(x, rows, width, out, 0, row_keys)?;
         plan.encode_all(x, blocks, None)?;
         Ok((plan.header, plan.prelude.len() + blocks.len()))
     }
@@ -280,20 +280,35 @@ impl<'a> Encoder<'a> {
     where
         'a: 'p,
     {
+        self.plan_with(x, rows, width, out, row_keys)
+    }
+
+    /// `keys`: finds the keys of all rows, where rows are ranked.
+    pub(crate) fn plan_with<'p, E: Element>(
+        &self,
+        x: &[E],
+        rows: u32,
+        width: u32,
+        out: &'p mut [u8],
+        keys: FindKeys,
+    ) -> Result<(Plan<'p>, &'p mut [u8]), EncodeError>
+    where
+        'a: 'p,
+    {
         let available = out.len();
         let Some((header_bytes, rest)) = out.split_first_chunk_mut::<HEADER_LEN>() else {
             let needed = self.config.max_frame_len(rows, width, E::SOURCE)?;
             return Err(EncodeError::OutputLength { needed, available });
         };
-        let (plan, blocks) =
-            self.plan_body(x, rows, width, rest, CHECKSUM_LEN)
-                .map_err(|error| match error {
-                    EncodeError::OutputLength { needed, .. } => EncodeError::OutputLength {
-                        needed: needed + HEADER_LEN,
-                        available,
-                    },
-                    error => error,
-                })?;
+        let (plan, blocks) = self
+            .plan_body(x, rows, width, rest, CHECKSUM_LEN, keys)
+            .map_err(|error| match error {
+                EncodeError::OutputLength { needed, .. } => EncodeError::OutputLength {
+                    needed: needed + HEADER_LEN,
+                    available,
+                },
+                error => error,
+            })?;
         *header_bytes = plan.header.to_bytes().map_err(|_| EncodeError::FrameTooLarge)?;
         Ok((plan, blocks))
     }
@@ -306,6 +321,7 @@ impl<'a> Encoder<'a> {
         width: u32,
         out: &'p mut [u8],
         after: usize,
+        keys: FindKeys,
     ) -> Result<(Plan<'p>, &'p mut [u8]), EncodeError>
     where
         'a: 'p,
@@ -378,7 +394,14 @@ impl<'a> Encoder<'a> {
                         ExponentMode::InFrame => Some(bytemuck::cast_slice(&before[..width as usize])),
                         _ => given,
                     };
-                    self.rank_rows(E::elements(x), &header, table, rank, blocks, map);
+                    let ranking = Ranking {
+                        level: self.level,
+                        config: &self.config,
+                        width: width as usize,
+                        exponents: table,
+                        rank,
+                    };
+                    rank_rows(&ranking, E::elements(x), &header, keys, blocks, map);
                 }
                 _ => {
                     for (r, row) in x.chunks_exact(width as usize).enumerate() {
@@ -448,37 +471,51 @@ impl<'a> Encoder<'a> {
         let limit = f64::from(below) * f64::from(below);
         energy > limit || energy.is_nan()
     }
+}
 
-    /// Sets the bits of the rows that get the wide code width. The keys live where the row blocks will.
-    fn rank_rows(
-        &self,
-        x: Elements<'_>,
-        header: &Header,
-        exponents: Option<&[i8]>,
-        rank: Rank,
-        blocks: &mut [u8],
-        map: &mut [u8],
-    ) {
-        let keys = &mut blocks.as_chunks_mut::<4>().0[..header.rows as usize];
-        let config = &self.config;
-        let width = header.width as usize;
-        with_elements!(Elements, x, x => self.level.run(RankRows {
-            config,
-            x,
-            width,
-            exponents,
-            rank,
-            keys: &mut *keys,
-        }));
-        // The paper counts, and so breaks ties among, the rows that get the narrow width.
-        map.fill(0xff);
-        for unused in header.rows as usize..map.len() * 8 {
-            map[unused / 8] &= !(1 << (unused % 8));
-        }
-        allocate::select(keys, (header.rows - header.quota) as usize, End::Lowest, |row| {
-            map[row / 8] &= !(1 << (row % 8));
-        });
+/// How rows are ranked for the wide code width. Each row's key is its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Ranking<'k> {
+    level: Level,
+    config: &'k Config,
+    pub(crate) width: usize,
+    exponents: Option<&'k [i8]>,
+    rank: Rank,
+}
+
+/// Finds the key of each row: [`row_keys`], or the same by several threads.
+pub(crate) type FindKeys = fn(&Ranking<'_>, Elements<'_>, &mut [[u8; 4]]);
+
+pub(crate) fn row_keys(ranking: &Ranking<'_>, x: Elements<'_>, keys: &mut [[u8; 4]]) {
+    with_elements!(Elements, x, x => ranking.level.run(RankRows {
+        config: ranking.config,
+        x,
+        width: ranking.width,
+        exponents: ranking.exponents,
+        rank: ranking.rank,
+        keys: &mut *keys,
+    }));
+}
+
+/// Sets the bits of the rows that get the wide code width. The keys live where the row blocks will.
+fn rank_rows(
+    ranking: &Ranking<'_>,
+    x: Elements<'_>,
+    header: &Header,
+    find_keys: FindKeys,
+    blocks: &mut [u8],
+    map: &mut [u8],
+) {
+    let keys = &mut blocks.as_chunks_mut::<4>().0[..header.rows as usize];
+    find_keys(ranking, x, keys);
+    // The paper counts, and so breaks ties among, the rows that get the narrow width.
+    map.fill(0xff);
+    for unused in header.rows as usize..map.len() * 8 {
+        map[unused / 8] &= !(1 << (unused % 8));
     }
+    allocate::select(keys, (header.rows - header.quota) as usize, End::Lowest, |row| {
+        map[row / 8] &= !(1 << (row % 8));
+    });
 }
 
 /// What the rows of one frame share, made by [`Encoder::plan`].
@@ -581,6 +618,23 @@ impl Plan<'_> {
         hasher.update(blocks);
         checksum.copy_from_slice(&hasher.finalize().to_le_bytes());
         Ok(total)
+    }
+
+    /// As [`Plan::seal`], with the checksum of the row blocks and their padding already taken.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn seal_with(
+        &self,
+        blocks: &mut [u8],
+        hashed: &crc32fast::Hasher,
+    ) -> Result<usize, EncodeError> {
+        let header = self.header.to_bytes().map_err(|_| EncodeError::FrameTooLarge)?;
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&header);
+        hasher.update(self.prelude);
+        hasher.combine(hashed);
+        let end = blocks.len() - CHECKSUM_LEN;
+        blocks[end..].copy_from_slice(&hasher.finalize().to_le_bytes());
+        Ok(HEADER_LEN + self.prelude.len() + blocks.len())
     }
 
     fn encode_all<E: Element>(

@@ -536,6 +536,44 @@ pub(crate) fn count_checked(map: &[u8], used: u32) -> Option<u32> {
     (count_before(map, used) == all).then_some(all)
 }
 
+/// The bytes of one frame, of which no more is known than the header and that none is missing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sealed<'a> {
+    pub(crate) header: Header,
+    /// What the checksum covers.
+    pub(crate) checked: &'a [u8],
+    checksum: u32,
+}
+
+impl<'a> Sealed<'a> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let (header, _) = Header::parse(bytes)?;
+        let needed = header.frame_len()?;
+        check_len(bytes, needed)?;
+        let (checked, checksum) = bytes.split_at(needed - CHECKSUM_LEN);
+        let checksum = u32::from_le_bytes([checksum[0], checksum[1], checksum[2], checksum[3]]);
+        Ok(Self {
+            header,
+            checked,
+            checksum,
+        })
+    }
+
+    pub(crate) fn body(&self) -> &'a [u8] {
+        &self.checked[HEADER_LEN..]
+    }
+
+    /// `computed`: the CRC-32 of what the checksum covers.
+    pub(crate) fn verify(&self, computed: u32) -> Result<(), DecodeError> {
+        let found = self.checksum;
+        if found == computed {
+            Ok(())
+        } else {
+            Err(DecodeError::Checksum { found, computed })
+        }
+    }
+}
+
 /// A checked view of one frame's bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
@@ -553,16 +591,9 @@ impl<'a> Frame<'a> {
     ///
     /// The first fault found.
     pub fn parse(bytes: &'a [u8], table: Option<&'a [i8]>) -> Result<Self, DecodeError> {
-        let (header, _) = Header::parse(bytes)?;
-        let needed = header.frame_len()?;
-        check_len(bytes, needed)?;
-        let (checked, checksum) = bytes.split_at(needed - CHECKSUM_LEN);
-        let found = u32::from_le_bytes([checksum[0], checksum[1], checksum[2], checksum[3]]);
-        let computed = crc32fast::hash(checked);
-        if found != computed {
-            return Err(DecodeError::Checksum { found, computed });
-        }
-        Self::from_body(header, &checked[HEADER_LEN..], table)
+        let sealed = Sealed::parse(bytes)?;
+        sealed.verify(crc32fast::hash(sealed.checked))?;
+        Self::from_body(sealed.header, sealed.body(), table)
     }
 
     /// As [`Frame::parse`], for a transport that carries the header's fields its own way: checks the

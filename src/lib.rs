@@ -48,6 +48,9 @@
 //! # Features
 //!
 //! - `std`: run-time detection inside the checksum and the half-precision conversions. It changes no result.
+//! - `rayon` (with `std`): whole frames over the threads of a rayon pool, `Encoder::encode_parallel` and
+//!   `Decoder::decode_parallel`, with the same results. Without it, threads of the caller's own can share the
+//!   rows: `examples/threads.rs` does.
 #![no_std]
 
 #[cfg(test)]
@@ -66,6 +69,8 @@ mod error;
 mod exponents;
 mod frame;
 mod pack;
+#[cfg(feature = "rayon")]
+mod parallel;
 mod quantise;
 mod rotate;
 mod tile;

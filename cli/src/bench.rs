@@ -2,13 +2,12 @@
 
 use std::hint::black_box;
 use std::io::Write;
-use std::ops::{Deref, DerefMut, Range};
+use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use half::{bf16, f16};
 use rayon::ThreadPoolBuilder;
-use rayon::prelude::*;
 use serde::Serialize;
 use tahq::{Config, Decoder, Element, Encoder, Frame, Level, Rotation};
 
@@ -38,9 +37,6 @@ const LEAST_SAMPLES: usize = 3;
 
 /// A decoder whose values are further off than this, in dB, is broken at any preset.
 const SANE_DB: f64 = 5.0;
-
-/// Pieces of work for each thread, so that one that was held up does not hold up all.
-const PIECES_A_THREAD: u32 = 4;
 
 /// Measure how fast tensors are encoded and decoded
 ///
@@ -342,7 +338,7 @@ impl Length {
     }
 }
 
-fn measure<E: Element + Send + Sync>(case: &Case, cuts: &[Cut], length: Length) -> Result<Line, Failure> {
+fn measure<E: Element + Send>(case: &Case, cuts: &[Cut], length: Length) -> Result<Line, Failure> {
     let mut job = Job::<E>::new(case, cuts)?;
     if case.threads == 1 {
         return job.measure(case, length);
@@ -435,10 +431,9 @@ struct Job<E> {
     copy: Buffer<E>,
     frame: Buffer<u8>,
     y: Buffer<E>,
-    ranges: Vec<Range<u32>>,
 }
 
-impl<E: Element + Send + Sync> Job<E> {
+impl<E: Element + Send> Job<E> {
     fn new(case: &Case, cuts: &[Cut]) -> Result<Self, Failure> {
         let config = case.config();
         let x: Buffer<E> = tiled(case.rows, case.width, cuts)?;
@@ -451,43 +446,29 @@ impl<E: Element + Send + Sync> Job<E> {
             copy: Buffer::new(x.len(), garbage, PAGE / 2)?,
             frame: Buffer::new(len, 0xa5, PAGE / 4)?,
             y: Buffer::new(x.len(), garbage, PAGE / 2)?,
-            ranges: ranges(case.rows, case.threads),
             x,
         })
     }
 
     /// Makes the frame; returns its length.
     fn encode(&mut self, case: &Case) -> Result<usize, Failure> {
-        let (x, width) = (black_box(&self.x[..]), case.width as usize);
-        if self.ranges.len() == 1 {
-            return Ok(self.encoder.encode(x, case.rows, case.width, &mut self.frame)?);
-        }
-        let (plan, blocks) = self.encoder.plan(x, case.rows, case.width, &mut self.frame)?;
-        let mut pieces = Vec::with_capacity(self.ranges.len());
-        let mut rest = &mut *blocks;
-        for range in &self.ranges {
-            let (piece, after) = rest.split_at_mut(plan.row_bytes(range.clone())?.len());
-            pieces.push((range.clone(), piece));
-            rest = after;
-        }
-        pieces.into_par_iter().try_for_each(|(range, piece)| {
-            let rows = &x[range.start as usize * width..range.end as usize * width];
-            plan.encode_rows(range, rows, piece)
-        })?;
-        Ok(plan.seal(blocks)?)
+        let (x, frame) = (black_box(&self.x[..]), &mut self.frame[..]);
+        let len = if case.threads == 1 {
+            self.encoder.encode(x, case.rows, case.width, frame)
+        } else {
+            self.encoder.encode_parallel(x, case.rows, case.width, frame)
+        };
+        Ok(len?)
     }
 
     /// Decodes the frame.
     fn decode(&mut self, case: &Case, len: usize) -> Result<(), Failure> {
         let frame = black_box(&self.frame[..len]);
-        if self.ranges.len() == 1 {
+        if case.threads == 1 {
             self.decoder.decode(frame, &mut self.y)?;
-            return Ok(());
+        } else {
+            self.decoder.decode_parallel(frame, &mut self.y)?;
         }
-        let frame = self.decoder.parse(frame)?;
-        let piece = self.ranges[0].len() * case.width as usize;
-        let pieces = self.y.par_chunks_mut(piece).zip(&self.ranges);
-        pieces.try_for_each(|(y, range)| self.decoder.decode_rows(&frame, range.clone(), y))?;
         Ok(())
     }
 
@@ -622,20 +603,6 @@ impl<F> Clock<F> {
     }
 }
 
-/// Row ranges for so many threads, all of one length but for the last.
-fn ranges(rows: u32, threads: u32) -> Vec<Range<u32>> {
-    let pieces = if threads == 1 {
-        1
-    } else {
-        threads * PIECES_A_THREAD
-    };
-    let step = rows.div_ceil(pieces) as usize;
-    let starts = (0..rows).step_by(step);
-    starts
-        .map(|start| start..rows.min(start.saturating_add(step as u32)))
-        .collect()
-}
-
 fn quality<E: Element>(x: &[E], y: &[E], width: usize) -> Quality {
     let mut quality = Quality::default();
     for (x, y) in x.chunks_exact(width).zip(y.chunks_exact(width)) {
@@ -657,23 +624,4 @@ fn rotated_share(frame: &Frame<'_>) -> f64 {
         }
     }
     rotated as f64 / tiles as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ranges;
-
-    #[test]
-    fn ranges_cover_all_rows() {
-        for rows in [1, 2, 7, 8, 9, 256, u32::MAX] {
-            for threads in [1, 2, 3, 1024] {
-                let ranges = ranges(rows, threads);
-                assert_eq!(ranges[0].start, 0);
-                assert_eq!(ranges[ranges.len() - 1].end, rows);
-                assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
-                let len = ranges[0].len();
-                assert!(ranges[..ranges.len() - 1].iter().all(|range| range.len() == len));
-            }
-        }
-    }
 }
