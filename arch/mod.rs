@@ -5,11 +5,16 @@
 //! floating-point operations, is written once and gives the same bits whatever the width of the
 //! registers. A level implements the operations; it may not fuse or reassociate them.
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+#[allow(unsafe_code)]
+mod aarch64;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86_64;
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+use aarch64::neon::Neon;
 pub(crate) use scalar::Scalar;
 #[cfg(target_arch = "x86_64")]
 use x86_64::avx2::Avx2;
@@ -33,6 +38,8 @@ enum Kind {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+    Neon(Neon),
 }
 
 impl Level {
@@ -43,7 +50,12 @@ impl Level {
     pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vector = [Avx2::detect().map(|token| Self(Kind::Avx2(token)))];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+        let vector = [Some(Self(Kind::Neon(Neon)))];
+        #[cfg(not(any(
+            target_arch = "x86_64",
+            all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+        )))]
         let vector: [Option<Self>; 0] = [];
         core::iter::once(Self::SCALAR).chain(vector.into_iter().flatten())
     }
@@ -61,6 +73,8 @@ impl Level {
             Kind::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+            Kind::Neon(_) => "neon",
         }
     }
 
@@ -76,6 +90,8 @@ impl Level {
             Kind::Scalar => Scalar.outline(Whole(kernel)),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(token) => token.outline(Whole(kernel)),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+            Kind::Neon(token) => token.outline(Whole(kernel)),
         }
     }
 }
