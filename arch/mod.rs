@@ -224,12 +224,13 @@ pub(crate) trait Simd: Copy {
     /// Low 32 bits of the product.
     fn mul_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn max_i(self, a: Self::I, b: Self::I) -> Self::I;
-    fn and(self, a: Self::I, b: Self::I) -> Self::I;
     fn xor(self, a: Self::I, b: Self::I) -> Self::I;
     fn shl<const BITS: i32>(self, a: Self::I) -> Self::I;
     /// Zeros shifted in.
     fn shr<const BITS: i32>(self, a: Self::I) -> Self::I;
     fn reduce_max_i(self, a: Self::I) -> i32;
+    /// Adds 32 N times `x` to lane `at`, below 32 N. N is 1, 2 or 4.
+    fn add_at<const N: usize>(self, a: [Self::I; N], at: usize, x: i16) -> [Self::I; N];
     /// The low byte of each lane.
     fn low_bytes(self, a: Self::I) -> Self::B;
 
@@ -237,7 +238,8 @@ pub(crate) trait Simd: Copy {
     fn to_bytes(self, a: Self::F) -> Self::B;
     /// To the nearest integer, ties to even, within -128..=127; lanes are within i32.
     fn to_signed_bytes(self, a: Self::F) -> Self::B;
-    fn bytes_to_float(self, a: Self::B) -> Self::F;
+    /// Eight times each byte, unsigned.
+    fn eight_times(self, a: Self::B) -> Self::F;
     fn bytes_to_h(self, a: Self::B) -> Self::H;
     fn splat_b(self, x: u8) -> Self::B;
     /// As many copies of the `BYTES` bytes, 4, 8, 16 or 32, as there is room for.

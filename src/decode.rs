@@ -334,13 +334,16 @@ pub(crate) fn reconstruct<S: Simd, const N: usize>(
     match descriptor.pivot {
         Some(pivot) => {
             let pivot = usize::from(pivot);
-            let n = rotate::inverse(s, codes, width, pivot);
-            let n = rotate::add_zero_point::<S, N>(s, &n, pivot, descriptor.zero_point);
+            let n = s.add_at(
+                rotate::inverse(s, codes, width, pivot),
+                pivot,
+                descriptor.zero_point,
+            );
             array!(N, v => s.mul(s.to_float(n[v]), unit))
         }
         None => {
-            let (eight, zero_point) = (s.splat(8.0), s.splat(f32::from(descriptor.zero_point)));
-            array!(N, v => s.mul(s.add(s.mul(s.bytes_to_float(codes[v]), eight), zero_point), unit))
+            let zero_point = s.splat(f32::from(descriptor.zero_point));
+            array!(N, v => s.mul(s.add(s.eight_times(codes[v]), zero_point), unit))
         }
     }
 }

@@ -125,12 +125,12 @@ static LANE_BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 6
 /// The numbers of the lanes of a register of bytes.
 static LANE_NUMBERS: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/// Which bytes of a register become four words: those of no lane become zeros.
+/// Which bytes of a register become the second lowest of four words: those of no lane become zeros.
 static SPREAD: [[u8; 16]; 4] = {
     let mut table = [[u8::MAX; 16]; 4];
     let mut i = 0;
     while i < 16 {
-        table[i / 4][i % 4 * 4] = i as u8;
+        table[i / 4][i % 4 * 4 + 1] = i as u8;
         i += 1;
     }
     table
@@ -152,6 +152,17 @@ static BYTE_SIGNS: [[i8; LANES]; 2 * LANES] = {
     }
     table
 };
+
+/// 32 N in the middle, and zeros before and after: [`Neon::add_at`] looks at it through a window.
+struct Lone<const N: usize>;
+
+impl<const N: usize> Lone<N> {
+    const TABLE: [i16; 2 * 128 - 1] = {
+        let mut table = [0; 2 * 128 - 1];
+        table[127] = (N * LANES) as i16;
+        table
+    };
+}
 
 #[inline(always)]
 fn bytes_of(from: &[u8; 16]) -> uint8x16_t {
@@ -444,10 +455,6 @@ impl Simd for Neon {
         each!(vmaxq_s32, a, b)
     }
     #[inline(always)]
-    fn and(self, a: Self::I, b: Self::I) -> Self::I {
-        each!(vandq_s32, a, b)
-    }
-    #[inline(always)]
     fn xor(self, a: Self::I, b: Self::I) -> Self::I {
         each!(veorq_s32, a, b)
     }
@@ -467,6 +474,20 @@ impl Simd for Neon {
             let a = array!(4, i => vmaxq_s32(a[i], a[i + 4]));
             vmaxvq_s32(vmaxq_s32(vmaxq_s32(a[0], a[2]), vmaxq_s32(a[1], a[3])))
         })
+    }
+    #[inline(always)]
+    fn add_at<const N: usize>(self, a: [Self::I; N], at: usize, x: i16) -> [Self::I; N] {
+        let window = &Lone::<N>::TABLE[127 - at % 128..];
+        let window = window[..N * LANES].as_chunks::<8>().0;
+        array!(N, v => array!(WIDE, i => {
+            // SAFETY: NEON is part of the target; the chunk has the eight numbers that are read.
+            let lone = unsafe { vld1q_s16(window[v * 4 + i / 2].as_ptr()) };
+            neon!(if i % 2 == 0 {
+                vmlal_n_s16(a[v][i], vget_low_s16(lone), x)
+            } else {
+                vmlal_high_n_s16(a[v][i], lone, x)
+            })
+        }))
     }
     #[inline(always)]
     fn low_bytes(self, a: Self::I) -> Self::B {
@@ -500,9 +521,12 @@ impl Simd for Neon {
         ))))
     }
     #[inline(always)]
-    fn bytes_to_float(self, a: Self::B) -> Self::F {
+    fn eight_times(self, a: Self::B) -> Self::F {
         let spread = array!(4, i => bytes_of(&SPREAD[i]));
-        array!(WIDE, i => neon!(vcvtq_f32_u32(vreinterpretq_u32_u8(vqtbl1q_u8(a[i / 4], spread[i % 4])))))
+        array!(WIDE, i => neon!({
+            // 256 times the byte, over 32.
+            vcvtq_n_f32_u32::<5>(vreinterpretq_u32_u8(vqtbl1q_u8(a[i / 4], spread[i % 4])))
+        }))
     }
     #[inline(always)]
     fn bytes_to_h(self, a: Self::B) -> Self::H {
@@ -750,10 +774,11 @@ impl Simd for Neon {
                     x
                 })
             };
+            // No shift: it would be merged with the one after `wht_h`, and the halves be taken apart before it.
             array!(WIDE, i => neon!(if i < 4 {
-                vshll_n_s16::<3>(vget_low_s16(x[i / 2][i % 2]))
+                vmull_n_s16(vget_low_s16(x[i / 2][i % 2]), 8)
             } else {
-                vshll_high_n_s16::<3>(x[i % 4 / 2][i % 2])
+                vmull_high_n_s16(x[i % 4 / 2][i % 2], 8)
             }))
         })
     }
