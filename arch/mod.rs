@@ -5,11 +5,16 @@
 //! floating-point operations, is written once and gives the same bits whatever the width of the
 //! registers. A level implements the operations; it may not fuse or reassociate them.
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+#[allow(unsafe_code)]
+mod aarch64;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86_64;
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+use aarch64::neon::Neon;
 pub(crate) use scalar::Scalar;
 #[cfg(target_arch = "x86_64")]
 use x86_64::avx2::Avx2;
@@ -33,6 +38,8 @@ enum Kind {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+    Neon(Neon),
 }
 
 impl Level {
@@ -43,7 +50,12 @@ impl Level {
     pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vector = [Avx2::detect().map(|token| Self(Kind::Avx2(token)))];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+        let vector = [Some(Self(Kind::Neon(Neon)))];
+        #[cfg(not(any(
+            target_arch = "x86_64",
+            all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+        )))]
         let vector: [Option<Self>; 0] = [];
         core::iter::once(Self::SCALAR).chain(vector.into_iter().flatten())
     }
@@ -61,6 +73,8 @@ impl Level {
             Kind::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+            Kind::Neon(_) => "neon",
         }
     }
 
@@ -76,6 +90,8 @@ impl Level {
             Kind::Scalar => Scalar.outline(Whole(kernel)),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(token) => token.outline(Whole(kernel)),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
+            Kind::Neon(token) => token.outline(Whole(kernel)),
         }
     }
 }
@@ -208,12 +224,13 @@ pub(crate) trait Simd: Copy {
     /// Low 32 bits of the product.
     fn mul_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn max_i(self, a: Self::I, b: Self::I) -> Self::I;
-    fn and(self, a: Self::I, b: Self::I) -> Self::I;
     fn xor(self, a: Self::I, b: Self::I) -> Self::I;
     fn shl<const BITS: i32>(self, a: Self::I) -> Self::I;
     /// Zeros shifted in.
     fn shr<const BITS: i32>(self, a: Self::I) -> Self::I;
     fn reduce_max_i(self, a: Self::I) -> i32;
+    /// Adds 32 N times `x` to lane `at`, below 32 N. N is 1, 2 or 4.
+    fn add_at<const N: usize>(self, a: [Self::I; N], at: usize, x: i16) -> [Self::I; N];
     /// The low byte of each lane.
     fn low_bytes(self, a: Self::I) -> Self::B;
 
@@ -221,7 +238,8 @@ pub(crate) trait Simd: Copy {
     fn to_bytes(self, a: Self::F) -> Self::B;
     /// To the nearest integer, ties to even, within -128..=127; lanes are within i32.
     fn to_signed_bytes(self, a: Self::F) -> Self::B;
-    fn bytes_to_float(self, a: Self::B) -> Self::F;
+    /// Eight times each byte, unsigned.
+    fn eight_times(self, a: Self::B) -> Self::F;
     fn bytes_to_h(self, a: Self::B) -> Self::H;
     fn splat_b(self, x: u8) -> Self::B;
     /// As many copies of the `BYTES` bytes, 4, 8, 16 or 32, as there is room for.

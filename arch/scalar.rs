@@ -243,10 +243,6 @@ impl Simd for Scalar {
         zip(a, b, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
-    fn and(self, a: Self::I, b: Self::I) -> Self::I {
-        zip(a, b, |a, b| a & b)
-    }
-    #[inline(always)]
     fn xor(self, a: Self::I, b: Self::I) -> Self::I {
         zip(a, b, |a, b| a ^ b)
     }
@@ -263,6 +259,11 @@ impl Simd for Scalar {
         fold::<_, LANES, 1>(a, |a, b| if a > b { a } else { b })[0]
     }
     #[inline(always)]
+    fn add_at<const N: usize>(self, mut a: [Self::I; N], at: usize, x: i16) -> [Self::I; N] {
+        a.as_flattened_mut()[at % (N * LANES)] += i32::from(x) * (N * LANES) as i32;
+        a
+    }
+    #[inline(always)]
     fn low_bytes(self, a: Self::I) -> Self::B {
         map(a, |a| a as u8)
     }
@@ -276,8 +277,8 @@ impl Simd for Scalar {
         map(a, |a| (limited(a, -128.0, 127.0) + ROUNDER).to_bits() as u8)
     }
     #[inline(always)]
-    fn bytes_to_float(self, a: Self::B) -> Self::F {
-        map(a, f32::from)
+    fn eight_times(self, a: Self::B) -> Self::F {
+        map(a, |a| 8.0 * f32::from(a))
     }
     #[inline(always)]
     fn bytes_to_h(self, a: Self::B) -> Self::H {

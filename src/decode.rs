@@ -473,15 +473,15 @@ impl<S: Simd, const N: usize> Packed<S, N> {
             return self.rotated(s, n, base);
         }
         let unit = s.splat(wire_unit(base, self.descriptor.unit));
-        let (eight, zero_point) = (s.splat(8.0), s.splat(f32::from(self.descriptor.zero_point)));
-        array!(N, v => s.mul(s.add(s.mul(s.bytes_to_float(self.codes[v]), eight), zero_point), unit))
+        let zero_point = s.splat(f32::from(self.descriptor.zero_point));
+        array!(N, v => s.mul(s.add(s.eight_times(self.codes[v]), zero_point), unit))
     }
 
     /// The same from what [`rotate::inverse`] gives.
     #[inline(always)]
     fn rotated(&self, s: S, n: [S::I; N], base: u8) -> Tile<S, N> {
         let unit = s.splat(wire_unit(base, self.descriptor.unit));
-        let n = rotate::add_zero_point::<S, N>(s, &n, self.pivot(), self.descriptor.zero_point);
+        let n = s.add_at(n, self.pivot(), self.descriptor.zero_point);
         array!(N, v => s.mul(s.to_float(n[v]), unit))
     }
 }

@@ -48,13 +48,6 @@ static SIGNS_H: [[i16; LANES]; 2 * LANES] = {
     table
 };
 
-/// All ones in the middle, and zeros before and after: [`add_zero_point`] looks at it through a window.
-static ONE: [i32; 2 * 128 - 1] = {
-    let mut table = [0; 2 * 128 - 1];
-    table[127] = -1;
-    table
-};
-
 /// The row of [`SIGNS`] for vector `v` of a tile.
 #[inline(always)]
 const fn sign_row(pivot: usize, v: usize) -> usize {
@@ -128,8 +121,8 @@ pub(crate) fn without<S: Simd, const N: usize>(s: S, ranges: &Codes<S, N>, pivot
     array!(N, v => s.repeat(&bytes[v]))
 }
 
-/// The integers `N_(i XOR pivot)` of `codes` below `2^width`, but for the zero point, which
-/// [`add_zero_point`] adds.
+/// The integers `N_(i XOR pivot)` of `codes` below `2^width`, but for the zero point, which is added
+/// to the element that is the pivot, `G` times: all of its share.
 #[inline(always)]
 pub(crate) fn inverse<S: Simd, const N: usize>(
     s: S,
@@ -156,20 +149,6 @@ pub(crate) fn inverse<S: Simd, const N: usize>(
         stride /= 2;
     }
     array!(N, v => s.shl::<3>(s.h_to_i(n[v])))
-}
-
-/// Adds `G * z`, the zero point's share, to the element that it belongs to: the pivot.
-#[inline(always)]
-pub(crate) fn add_zero_point<S: Simd, const N: usize>(
-    s: S,
-    n: &[S::I; N],
-    pivot: usize,
-    zero_point: i16,
-) -> [S::I; N] {
-    let whole = s.splat_i(i32::from(zero_point) * (N * LANES) as i32);
-    let window = &ONE[127 - pivot % 128..];
-    let window = window[..N * LANES].as_chunks::<LANES>().0;
-    array!(N, v => s.add_i(n[v], s.and(s.load_i(&window[v]), whole)))
 }
 
 #[cfg(test)]
@@ -208,7 +187,7 @@ mod tests {
         for pivot in 0..g {
             let n = inverse::<Scalar, N>(Scalar, &q, width, pivot);
             let zero_point = (pivot as i16 * 511) ^ -77;
-            let n = add_zero_point::<Scalar, N>(Scalar, &n, pivot, zero_point);
+            let n = Scalar.add_at(n, pivot, zero_point);
             for i in 0..g {
                 let exact: i32 = (0..g).map(|k| sylvester(i ^ pivot, k) as i32 * at(k)).sum();
                 let offset = if i == pivot {

@@ -26,6 +26,9 @@ fn expected_levels_are_there() {
     assert_eq!(names[0], "scalar");
     #[cfg(target_arch = "x86_64")]
     assert_eq!(std::is_x86_feature_detected!("avx2"), names.contains(&"avx2"));
+    // Part of every target but those without floating-point registers.
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    assert_eq!(cfg!(target_feature = "neon"), names.contains(&"neon"));
     assert_eq!(Level::detect().name(), *names.last().expect("scalar at least"));
     assert!(Level::named("no such level").is_none());
 }

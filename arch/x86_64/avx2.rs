@@ -154,6 +154,13 @@ const fn nibble_at(at: usize) -> usize {
     (at >> 4 & 1) << 2 | (at >> 3 & 1) << 1 | (at >> 2 & 1) | (at >> 1 & 1) << 3 | (at & 1) << 4
 }
 
+/// All ones in the middle, and zeros before and after: [`Avx2::add_at`] looks at it through a window.
+static ONE: [i32; 2 * 128 - 1] = {
+    let mut table = [0; 2 * 128 - 1];
+    table[127] = -1;
+    table
+};
+
 /// A stage of [`Simd::sign_ranges`] between two registers, of `$t` pairs of them.
 macro_rules! sign_stage {
     ($t:ident, $l:expr, $n:expr) => {{
@@ -596,10 +603,6 @@ impl Simd for Avx2 {
         each!(_mm256_max_epi32, a, b)
     }
     #[inline(always)]
-    fn and(self, a: Self::I, b: Self::I) -> Self::I {
-        each!(_mm256_and_si256, a, b)
-    }
-    #[inline(always)]
     fn xor(self, a: Self::I, b: Self::I) -> Self::I {
         each!(_mm256_xor_si256, a, b)
     }
@@ -621,8 +624,19 @@ impl Simd for Avx2 {
         })
     }
     #[inline(always)]
+    fn add_at<const N: usize>(self, a: [Self::I; N], at: usize, x: i16) -> [Self::I; N] {
+        let whole = self.splat_i(i32::from(x) * (N * LANES) as i32);
+        let window = &ONE[127 - at % 128..];
+        let window = window[..N * LANES].as_chunks::<LANES>().0;
+        array!(N, v => {
+            let window = self.load_i(&window[v]);
+            self.add_i(a[v], each!(_mm256_and_si256, window, whole))
+        })
+    }
+    #[inline(always)]
     fn low_bytes(self, a: Self::I) -> Self::B {
-        let a = self.and(a, self.splat_i(0xff));
+        let mask = self.splat_i(0xff);
+        let a = each!(_mm256_and_si256, a, mask);
         avx2!({
             let bytes = _mm256_packus_epi16(_mm256_packus_epi32(a[0], a[1]), _mm256_packus_epi32(a[2], a[3]));
             _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
@@ -638,7 +652,7 @@ impl Simd for Avx2 {
         pack!(_mm256_packs_epi16, a)
     }
     #[inline(always)]
-    fn bytes_to_float(self, a: Self::B) -> Self::F {
+    fn eight_times(self, a: Self::B) -> Self::F {
         let wide = avx2!({
             let (low, high) = (_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
             [
@@ -648,7 +662,7 @@ impl Simd for Avx2 {
                 _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(high, high)),
             ]
         });
-        self.to_float(wide)
+        self.to_float(self.shl::<3>(wide))
     }
     #[inline(always)]
     fn bytes_to_h(self, a: Self::B) -> Self::H {

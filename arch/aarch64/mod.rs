@@ -1,0 +1,3 @@
+//! Levels of AArch64.
+
+pub(super) mod neon;

@@ -1,0 +1,790 @@
+//! NEON, part of the target, little-endian: a logical vector of f32 or i32 is eight registers, one of i16 four, one of
+//! bytes two.
+//!
+//! The only fused operations multiply by 1 or -1, which is exact: what they round is the sum alone.
+
+use core::arch::aarch64::*;
+use core::arch::asm;
+
+use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, walsh};
+
+/// Registers of 16 bytes in a logical vector of f32 or i32.
+const WIDE: usize = 8;
+
+/// The level that every machine has for which this module is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Neon;
+
+/// An expression of NEON intrinsics that touch no memory.
+macro_rules! neon {
+    ($e:expr) => {
+        // SAFETY: NEON is part of the target, or this module would not be; it is all that these intrinsics ask for.
+        unsafe { $e }
+    };
+}
+
+/// An intrinsic on each register, with a constant first where there is one.
+macro_rules! each {
+    ($f:ident, $a:expr) => {{
+        let a = $a;
+        array!(WIDE, i => neon!($f(a[i])))
+    }};
+    ($f:ident, $a:expr, $b:expr) => {{
+        let (a, b) = ($a, $b);
+        array!(WIDE, i => neon!($f(a[i], b[i])))
+    }};
+    ($f:ident::<$c:tt>, $a:expr) => {{
+        let a = $a;
+        array!(WIDE, i => neon!($f::<$c>(a[i])))
+    }};
+}
+
+/// The same on both registers of bytes.
+macro_rules! both {
+    ($f:ident, $a:expr, $b:expr) => {{
+        let (a, b) = ($a, $b);
+        neon!([$f(a[0], b[0]), $f(a[1], b[1])])
+    }};
+}
+
+/// The first two folds: lanes 16 and 8 apart are registers apart.
+macro_rules! fold {
+    ($f:ident, $a:expr) => {{
+        let a = $a;
+        let mut folded = [0.0; 8];
+        let to = folded.as_mut_ptr();
+        // SAFETY: NEON is part of the target; the array has the eight floats that are written.
+        unsafe {
+            vst1q_f32(to, $f($f(a[0], a[4]), $f(a[2], a[6])));
+            vst1q_f32(to.add(4), $f($f(a[1], a[5]), $f(a[3], a[7])));
+        }
+        folded
+    }};
+}
+
+/// The first of the last three folds of each of several: lanes 4 apart.
+macro_rules! halves {
+    ($f:ident, $a:expr) => {{
+        let a: &[Folded; BLOCK] = $a;
+        // SAFETY: NEON is part of the target; each array has the eight floats that are read.
+        unsafe { array!(BLOCK, i => $f(vld1q_f32(a[i].as_ptr()), vld1q_f32(a[i].as_ptr().add(4)))) }
+    }};
+}
+
+/// The last three folds, of which the order does not matter.
+macro_rules! reduce {
+    ($f:ident, $pairs:ident, $a:expr) => {{
+        let four = halves!($f, $a);
+        let two = neon!(array!(4, t => $pairs(four[2 * t], four[2 * t + 1])));
+        stored(neon!([$pairs(two[0], two[1]), $pairs(two[2], two[3])]))
+    }};
+}
+
+/// Narrows four registers' lanes to a register of bytes, saturated in two steps.
+macro_rules! narrow {
+    ($low:ident, $high:ident, $bytes_low:ident, $bytes_high:ident, $a:expr) => {{
+        let a = $a;
+        let first = $high($low(a[0]), a[1]);
+        $bytes_high($bytes_low(first), $high($low(a[2]), a[3]))
+    }};
+}
+
+/// Sum and difference of two registers.
+macro_rules! butterfly {
+    ($add:ident, $sub:ident, $a:expr, $b:expr) => {{
+        let (a, b) = ($a, $b);
+        ($a, $b) = neon!(($add(a, b), $sub(a, b)));
+    }};
+}
+
+/// Exchanges the bit that is the number of the register, of two, for the highest of the lane's: the lanes' other bits
+/// move up, and that of the registers comes last. As many times as there are bits restore the order.
+macro_rules! zip {
+    ($low:ident, $high:ident, $a:expr) => {{
+        let a = $a;
+        neon!([$low(a[0], a[1]), $high(a[0], a[1])])
+    }};
+}
+
+/// A stage of [`Simd::sign_ranges`] between two registers of pairs.
+macro_rules! sign_stage {
+    ($l0:expr, $n0:expr, $l1:expr, $n1:expr) => {{
+        let (l, n) = ([$l0, $l1], [$n0, $n1]);
+        ($l0, $n0) = neon!((vmaxq_s8(l[0], l[1]), vmaxq_s8(n[0], n[1])));
+        ($l1, $n1) = neon!((vmaxq_s8(l[0], n[1]), vmaxq_s8(n[0], l[1])));
+    }};
+}
+
+/// 1 and -1 by which lanes are multiplied before those 2 apart and 1 apart are added to them.
+static HIGH_2: [f32; 4] = [1.0, 1.0, -1.0, -1.0];
+static HIGH_1: [f32; 4] = [1.0, -1.0, 1.0, -1.0];
+
+/// The bit of each byte's lane in a mask of eight.
+static LANE_BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
+
+/// The numbers of the lanes of a register of bytes.
+static LANE_NUMBERS: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+/// Which bytes of a register become the second lowest of four words: those of no lane become zeros.
+static SPREAD: [[u8; 16]; 4] = {
+    let mut table = [[u8::MAX; 16]; 4];
+    let mut i = 0;
+    while i < 16 {
+        table[i / 4][i % 4 * 4 + 1] = i as u8;
+        i += 1;
+    }
+    table
+};
+
+/// Signs of 32 elements of a tile by row of the matrix; the second half negated.
+static BYTE_SIGNS: [[i8; LANES]; 2 * LANES] = {
+    let mut table = [[0; LANES]; 2 * LANES];
+    let mut row = 0;
+    while row < LANES {
+        let mut k = 0;
+        while k < LANES {
+            let sign = if walsh(row, k) { -1 } else { 1 };
+            table[row][k] = sign;
+            table[row + LANES][k] = -sign;
+            k += 1;
+        }
+        row += 1;
+    }
+    table
+};
+
+/// 32 N in the middle, and zeros before and after: [`Neon::add_at`] looks at it through a window.
+struct Lone<const N: usize>;
+
+impl<const N: usize> Lone<N> {
+    const TABLE: [i16; 2 * 128 - 1] = {
+        let mut table = [0; 2 * 128 - 1];
+        table[127] = (N * LANES) as i16;
+        table
+    };
+}
+
+#[inline(always)]
+fn bytes_of(from: &[u8; 16]) -> uint8x16_t {
+    // SAFETY: NEON is part of the target; the array has the 16 bytes that are read.
+    unsafe { vld1q_u8(from.as_ptr()) }
+}
+
+#[inline(always)]
+fn floats_of(from: &[f32; 4]) -> float32x4_t {
+    // SAFETY: NEON is part of the target; the array has the four floats that are read.
+    unsafe { vld1q_f32(from.as_ptr()) }
+}
+
+#[inline(always)]
+fn stored(v: [float32x4_t; 2]) -> [f32; BLOCK] {
+    let mut to = [0.0; BLOCK];
+    // SAFETY: NEON is part of the target; the array has the eight floats that are written.
+    unsafe {
+        vst1q_f32(to.as_mut_ptr(), v[0]);
+        vst1q_f32(to.as_mut_ptr().add(4), v[1]);
+    }
+    to
+}
+
+/// The upper halves of f32 of eight lanes, rounded: half a unit in the last place, less one for even numbers, so that
+/// ties go to even.
+#[inline(always)]
+fn rounded_bf16(low: float32x4_t, high: float32x4_t) -> uint16x8_t {
+    let bits = neon!([vreinterpretq_u32_f32(low), vreinterpretq_u32_f32(high)]);
+    let rounded = array!(2, i => neon!({
+        let half = vaddq_u32(bits[i], vdupq_n_u32(0x7fff));
+        vreinterpretq_u16_u32(vsraq_n_u32::<31>(half, vshlq_n_u32::<15>(bits[i])))
+    }));
+    neon!(vuzp2q_u16(rounded[0], rounded[1]))
+}
+
+impl Simd for Neon {
+    type F = [float32x4_t; 8];
+    type I = [int32x4_t; 8];
+    type H = [int16x8_t; 4];
+    type B = [uint8x16_t; 2];
+    type Nibbles<const N: usize> = [Self::I; N];
+
+    #[inline(never)]
+    fn outline<P: Part<Self>>(self, part: P) -> P::Output {
+        part.run(self)
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: NEON is part of the target; 32 floats are readable behind the reference.
+        unsafe { array!(WIDE, i => vld1q_f32(from.add(4 * i))) }
+    }
+    #[inline(always)]
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F {
+        array!(WIDE, i => {
+            let wide: float32x4_t;
+            // SAFETY: NEON is part of the target; 64 bytes are readable behind the reference. The instruction, whose
+            // intrinsic is younger than the least version of the compiler, has no other effect than on its output.
+            unsafe {
+                asm!(
+                    "fcvtl {wide:v}.4s, {half:v}.4h",
+                    wide = lateout(vreg) wide,
+                    half = in(vreg) vld1_u16(from.as_ptr().add(4 * i)),
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+            }
+            wide
+        })
+    }
+    #[inline(always)]
+    fn load_bf16(self, from: &[u16; LANES]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: NEON is part of the target; 64 bytes are readable behind the reference.
+        let halves = unsafe { array!(4, i => vld1q_u16(from.add(8 * i))) };
+        let zero = neon!(vdupq_n_u16(0));
+        array!(WIDE, i => neon!(vreinterpretq_f32_u16(if i % 2 == 0 {
+            vzip1q_u16(zero, halves[i / 2])
+        } else {
+            vzip2q_u16(zero, halves[i / 2])
+        })))
+    }
+    #[inline(always)]
+    fn store(self, v: Self::F, to: &mut [f32; LANES]) {
+        let to = to.as_mut_ptr();
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: NEON is part of the target; 32 floats are writable behind the reference.
+            unsafe { vst1q_f32(to.add(4 * i), v) }
+        }
+    }
+    #[inline(always)]
+    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
+        self.store(v, to);
+    }
+    #[inline(always)]
+    fn store_f16(self, v: Self::F, to: &mut [u16; LANES]) {
+        let to = to.as_mut_ptr();
+        for (i, v) in v.into_iter().enumerate() {
+            let half: uint16x4_t;
+            // SAFETY: NEON is part of the target; 64 bytes are writable behind the reference. For the instruction see
+            // `load_f16`; it rounds as the target's floating-point environment always does, to nearest.
+            unsafe {
+                asm!(
+                    "fcvtn {half:v}.4h, {wide:v}.4s",
+                    half = lateout(vreg) half,
+                    wide = in(vreg) v,
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+                vst1_u16(to.add(4 * i), half);
+            }
+        }
+    }
+    #[inline(always)]
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
+        let to = to.as_mut_ptr();
+        for i in 0..4 {
+            // SAFETY: NEON is part of the target; 64 bytes are writable behind the reference.
+            unsafe { vst1q_u16(to.add(8 * i), rounded_bf16(v[2 * i], v[2 * i + 1])) }
+        }
+    }
+    #[inline(always)]
+    fn fence(self) {}
+    #[inline(always)]
+    fn prefetch<T>(self, from: &[T]) {
+        let bytes = from.as_ptr().cast::<u8>();
+        let mut at = 0;
+        while at < size_of_val(from) {
+            // SAFETY: the address is within the slice, and the instruction is a hint that changes nothing.
+            unsafe {
+                asm!(
+                    "prfm pldl1keep, [{at}]",
+                    at = in(reg) bytes.add(at),
+                    options(readonly, nostack, preserves_flags)
+                );
+            }
+            at += 64;
+        }
+    }
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        neon!([vdupq_n_f32(x); WIDE])
+    }
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(vaddq_f32, a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(vsubq_f32, a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(vmulq_f32, a, b)
+    }
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(vminq_f32, a, b)
+    }
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(vmaxq_f32, a, b)
+    }
+    #[inline(always)]
+    fn abs(self, a: Self::F) -> Self::F {
+        each!(vabsq_f32, a)
+    }
+    #[inline(always)]
+    fn round(self, a: Self::F) -> Self::F {
+        each!(vrndnq_f32, a)
+    }
+    #[inline(always)]
+    fn gt(self, a: Self::F, b: Self::F) -> Self::I {
+        let above = each!(vcgtq_f32, a, b);
+        each!(vreinterpretq_s32_u32, above)
+    }
+    #[inline(always)]
+    fn above(self, a: Self::F, b: Self::F) -> u32 {
+        // All ones and zeros stay what they are when they are narrowed.
+        let bytes = self.low_bytes(self.gt(a, b));
+        let bits = bytes_of(&LANE_BITS);
+        neon!({
+            let pairs = vpaddq_u8(vandq_u8(bytes[0], bits), vandq_u8(bytes[1], bits));
+            let fours = vpaddq_u8(pairs, pairs);
+            vgetq_lane_u32::<0>(vreinterpretq_u32_u8(vpaddq_u8(fours, fours)))
+        })
+    }
+    #[inline(always)]
+    fn bits(self, a: Self::F) -> Self::I {
+        each!(vreinterpretq_s32_f32, a)
+    }
+    #[inline(always)]
+    fn float_of_bits(self, a: Self::I) -> Self::F {
+        each!(vreinterpretq_f32_s32, a)
+    }
+    #[inline(always)]
+    fn truncate(self, a: Self::F) -> Self::I {
+        each!(vcvtq_s32_f32, a)
+    }
+    #[inline(always)]
+    fn to_float(self, a: Self::I) -> Self::F {
+        each!(vcvtq_f32_s32, a)
+    }
+    #[inline(always)]
+    fn wht(self, mut a: Self::F) -> Self::F {
+        let mut stride = WIDE / 2;
+        while stride > 0 {
+            for i in 0..WIDE {
+                if i & stride == 0 {
+                    butterfly!(vaddq_f32, vsubq_f32, a[i], a[i + stride]);
+                }
+            }
+            stride /= 2;
+        }
+        let (high_2, high_1) = (floats_of(&HIGH_2), floats_of(&HIGH_1));
+        array!(WIDE, i => neon!({
+            let a = vfmaq_f32(vextq_f32::<2>(a[i], a[i]), a[i], high_2);
+            vfmaq_f32(vrev64q_f32(a), a, high_1)
+        }))
+    }
+    #[inline(always)]
+    fn fold_add(self, a: Self::F) -> Folded {
+        fold!(vaddq_f32, a)
+    }
+    #[inline(always)]
+    fn fold_min(self, a: Self::F) -> Folded {
+        fold!(vminq_f32, a)
+    }
+    #[inline(always)]
+    fn fold_max(self, a: Self::F) -> Folded {
+        fold!(vmaxq_f32, a)
+    }
+    #[inline(always)]
+    fn reduce_add(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        let four = halves!(vaddq_f32, a);
+        // Lanes 2 apart, of two vectors; then neighbours, of four.
+        let two = neon!(array!(4, t => {
+            let a = [vreinterpretq_f64_f32(four[2 * t]), vreinterpretq_f64_f32(four[2 * t + 1])];
+            vaddq_f32(
+                vreinterpretq_f32_f64(vzip1q_f64(a[0], a[1])),
+                vreinterpretq_f32_f64(vzip2q_f64(a[0], a[1])),
+            )
+        }));
+        stored(neon!([vpaddq_f32(two[0], two[1]), vpaddq_f32(two[2], two[3])]))
+    }
+    #[inline(always)]
+    fn reduce_min(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        reduce!(vminq_f32, vpminq_f32, a)
+    }
+    #[inline(always)]
+    fn reduce_max(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        reduce!(vmaxq_f32, vpmaxq_f32, a)
+    }
+
+    #[inline(always)]
+    fn load_i(self, from: &[i32; LANES]) -> Self::I {
+        let from = from.as_ptr();
+        // SAFETY: NEON is part of the target; 32 numbers are readable behind the reference.
+        unsafe { array!(WIDE, i => vld1q_s32(from.add(4 * i))) }
+    }
+    #[inline(always)]
+    fn load_i8(self, from: &[i8; LANES]) -> Self::I {
+        let from = from.as_ptr();
+        // SAFETY: NEON is part of the target; 32 bytes are readable behind the reference.
+        let bytes = unsafe { [vld1q_s8(from), vld1q_s8(from.add(16))] };
+        self.h_to_i(neon!([
+            vmovl_s8(vget_low_s8(bytes[0])),
+            vmovl_high_s8(bytes[0]),
+            vmovl_s8(vget_low_s8(bytes[1])),
+            vmovl_high_s8(bytes[1]),
+        ]))
+    }
+    #[inline(always)]
+    fn splat_i(self, x: i32) -> Self::I {
+        neon!([vdupq_n_s32(x); WIDE])
+    }
+    #[inline(always)]
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(vaddq_s32, a, b)
+    }
+    #[inline(always)]
+    fn sub_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(vsubq_s32, a, b)
+    }
+    #[inline(always)]
+    fn mul_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(vmulq_s32, a, b)
+    }
+    #[inline(always)]
+    fn max_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(vmaxq_s32, a, b)
+    }
+    #[inline(always)]
+    fn xor(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(veorq_s32, a, b)
+    }
+    #[inline(always)]
+    fn shl<const BITS: i32>(self, a: Self::I) -> Self::I {
+        each!(vshlq_n_s32::<BITS>, a)
+    }
+    #[inline(always)]
+    fn shr<const BITS: i32>(self, a: Self::I) -> Self::I {
+        let a = each!(vreinterpretq_u32_s32, a);
+        let a = each!(vshrq_n_u32::<BITS>, a);
+        each!(vreinterpretq_s32_u32, a)
+    }
+    #[inline(always)]
+    fn reduce_max_i(self, a: Self::I) -> i32 {
+        neon!({
+            let a = array!(4, i => vmaxq_s32(a[i], a[i + 4]));
+            vmaxvq_s32(vmaxq_s32(vmaxq_s32(a[0], a[2]), vmaxq_s32(a[1], a[3])))
+        })
+    }
+    #[inline(always)]
+    fn add_at<const N: usize>(self, a: [Self::I; N], at: usize, x: i16) -> [Self::I; N] {
+        let window = &Lone::<N>::TABLE[127 - at % 128..];
+        let window = window[..N * LANES].as_chunks::<8>().0;
+        array!(N, v => array!(WIDE, i => {
+            // SAFETY: NEON is part of the target; the chunk has the eight numbers that are read.
+            let lone = unsafe { vld1q_s16(window[v * 4 + i / 2].as_ptr()) };
+            neon!(if i % 2 == 0 {
+                vmlal_n_s16(a[v][i], vget_low_s16(lone), x)
+            } else {
+                vmlal_high_n_s16(a[v][i], lone, x)
+            })
+        }))
+    }
+    #[inline(always)]
+    fn low_bytes(self, a: Self::I) -> Self::B {
+        let a = each!(vreinterpretq_u16_s32, a);
+        neon!({
+            let words = array!(4, i => vreinterpretq_u8_u16(vuzp1q_u16(a[2 * i], a[2 * i + 1])));
+            [vuzp1q_u8(words[0], words[1]), vuzp1q_u8(words[2], words[3])]
+        })
+    }
+
+    #[inline(always)]
+    fn to_bytes(self, a: Self::F) -> Self::B {
+        let a = each!(vcvtnq_s32_f32, a);
+        array!(2, h => neon!(narrow!(
+            vqmovun_s32,
+            vqmovun_high_s32,
+            vqmovn_u16,
+            vqmovn_high_u16,
+            [a[4 * h], a[4 * h + 1], a[4 * h + 2], a[4 * h + 3]]
+        )))
+    }
+    #[inline(always)]
+    fn to_signed_bytes(self, a: Self::F) -> Self::B {
+        let a = each!(vcvtnq_s32_f32, a);
+        array!(2, h => neon!(vreinterpretq_u8_s8(narrow!(
+            vqmovn_s32,
+            vqmovn_high_s32,
+            vqmovn_s16,
+            vqmovn_high_s16,
+            [a[4 * h], a[4 * h + 1], a[4 * h + 2], a[4 * h + 3]]
+        ))))
+    }
+    #[inline(always)]
+    fn eight_times(self, a: Self::B) -> Self::F {
+        let spread = array!(4, i => bytes_of(&SPREAD[i]));
+        array!(WIDE, i => neon!({
+            // 256 times the byte, over 32.
+            vcvtq_n_f32_u32::<5>(vreinterpretq_u32_u8(vqtbl1q_u8(a[i / 4], spread[i % 4])))
+        }))
+    }
+    #[inline(always)]
+    fn bytes_to_h(self, a: Self::B) -> Self::H {
+        neon!([
+            vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a[0]))),
+            vreinterpretq_s16_u16(vmovl_high_u8(a[0])),
+            vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a[1]))),
+            vreinterpretq_s16_u16(vmovl_high_u8(a[1])),
+        ])
+    }
+    #[inline(always)]
+    fn splat_b(self, x: u8) -> Self::B {
+        neon!([vdupq_n_u8(x); 2])
+    }
+    #[inline(always)]
+    fn repeat<const BYTES: usize>(self, from: &[u8; BYTES]) -> Self::B {
+        let at = from.as_ptr();
+        // SAFETY: NEON is part of the target; as many bytes as the array has are read, at any alignment.
+        unsafe {
+            match BYTES {
+                4 => [vreinterpretq_u8_u32(vdupq_n_u32(at.cast::<u32>().read_unaligned())); 2],
+                8 => [vreinterpretq_u8_u64(vdupq_n_u64(at.cast::<u64>().read_unaligned())); 2],
+                16 => [vld1q_u8(at); 2],
+                32 => [vld1q_u8(at), vld1q_u8(at.add(16))],
+                _ => unreachable!("bytes are repeated by 4, 8, 16 or 32"),
+            }
+        }
+    }
+    #[inline(always)]
+    fn store_or<const BYTES: usize>(self, a: Self::B, to: &mut [u8; BYTES]) {
+        let at = to.as_mut_ptr();
+        // SAFETY: NEON is part of the target; as many bytes as the array has are written, at any alignment.
+        unsafe {
+            if BYTES == 32 {
+                vst1q_u8(at, a[0]);
+                return vst1q_u8(at.add(16), a[1]);
+            }
+            let a = vorrq_u8(a[0], a[1]);
+            if BYTES == 16 {
+                return vst1q_u8(at, a);
+            }
+            let a = vorr_u8(vget_low_u8(a), vget_high_u8(a));
+            if BYTES == 8 {
+                return vst1_u8(at, a);
+            }
+            let a = vget_lane_u64::<0>(vreinterpret_u64_u8(a));
+            match BYTES {
+                4 => at.cast::<u32>().write_unaligned((a | a >> 32) as u32),
+                _ => unreachable!("bytes are folded to 4, 8, 16 or 32"),
+            }
+        }
+    }
+    #[inline(always)]
+    fn and_b(self, a: Self::B, b: Self::B) -> Self::B {
+        both!(vandq_u8, a, b)
+    }
+    #[inline(always)]
+    fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
+        both!(vorrq_u8, a, b)
+    }
+    #[inline(always)]
+    fn min_b(self, a: Self::B, b: Self::B) -> Self::B {
+        both!(vminq_u8, a, b)
+    }
+    #[inline(always)]
+    fn shl_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
+        let by = by.as_ptr().cast::<i32>();
+        // SAFETY: NEON is part of the target; the array has the eight numbers that are read.
+        unsafe {
+            array!(2, i => vreinterpretq_u8_u32(vshlq_u32(
+                vreinterpretq_u32_u8(a[i]),
+                vld1q_s32(by.add(4 * i))
+            )))
+        }
+    }
+    #[inline(always)]
+    fn shr_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
+        let by = by.as_ptr().cast::<i32>();
+        // SAFETY: NEON is part of the target; the array has the eight numbers that are read.
+        unsafe {
+            array!(2, i => vreinterpretq_u8_u32(vshlq_u32(
+                vreinterpretq_u32_u8(a[i]),
+                vnegq_s32(vld1q_s32(by.add(4 * i)))
+            )))
+        }
+    }
+    #[inline(always)]
+    fn least<const N: usize>(self, a: &[Self::B; N]) -> usize {
+        let numbers = bytes_of(&LANE_NUMBERS);
+        neon!({
+            let mut least = vminq_u8(a[0][0], a[0][1]);
+            for a in &a[1..] {
+                least = vminq_u8(least, vminq_u8(a[0], a[1]));
+            }
+            let least = vdupq_n_u8(vminvq_u8(least));
+            // The numbers of the lanes that have it, and all ones where others are; some lane has it.
+            let mut first = vdupq_n_u8(u8::MAX);
+            for (v, a) in a.iter().enumerate() {
+                for h in 0..2 {
+                    let number = vaddq_u8(numbers, vdupq_n_u8((v * LANES + h * 16) as u8));
+                    first = vminq_u8(first, vornq_u8(number, vceqq_u8(a[h], least)));
+                }
+            }
+            usize::from(vminvq_u8(first))
+        })
+    }
+    /// Zipping exchanges a register for a lane, so that every stage is one of whole registers; five times restore the
+    /// order, the last time of the sums alone.
+    #[inline(always)]
+    fn sign_ranges<const N: usize>(self, values: [Self::B; N]) -> [Self::B; N] {
+        let mut l = array!(N, v => {
+            neon!([vreinterpretq_s8_u8(values[v][0]), vreinterpretq_s8_u8(values[v][1])])
+        });
+        let mut n = array!(N, v => neon!([vnegq_s8(l[v][0]), vnegq_s8(l[v][1])]));
+        let mut stride = N / 2;
+        while stride > 0 {
+            for v in 0..N {
+                if v & stride == 0 {
+                    for h in 0..2 {
+                        sign_stage!(l[v][h], n[v][h], l[v + stride][h], n[v + stride][h]);
+                    }
+                }
+            }
+            stride /= 2;
+        }
+        array!(N, v => {
+            let (mut l, mut n) = (l[v], n[v]);
+            sign_stage!(l[0], n[0], l[1], n[1]);
+            for _ in 0..4 {
+                (l, n) = (zip!(vzip1q_s8, vzip2q_s8, l), zip!(vzip1q_s8, vzip2q_s8, n));
+                sign_stage!(l[0], n[0], l[1], n[1]);
+            }
+            let sums = neon!([vaddq_s8(l[0], n[0]), vaddq_s8(l[1], n[1])]);
+            let sums = zip!(vzip1q_s8, vzip2q_s8, sums);
+            neon!([vreinterpretq_u8_s8(sums[0]), vreinterpretq_u8_s8(sums[1])])
+        })
+    }
+
+    #[inline(always)]
+    fn load_h(self, from: &[i16; LANES]) -> Self::H {
+        let from = from.as_ptr();
+        // SAFETY: NEON is part of the target; 64 bytes are readable behind the reference.
+        unsafe { array!(4, i => vld1q_s16(from.add(8 * i))) }
+    }
+    #[inline(always)]
+    fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
+        array!(4, i => neon!(vaddq_s16(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn sub_h(self, a: Self::H, b: Self::H) -> Self::H {
+        array!(4, i => neon!(vsubq_s16(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn xor_h(self, a: Self::H, b: Self::H) -> Self::H {
+        array!(4, i => neon!(veorq_s16(a[i], b[i])))
+    }
+    /// As [`Simd::sign_ranges`], of four bits.
+    #[inline(always)]
+    fn wht_h(self, mut a: Self::H) -> Self::H {
+        for i in 0..2 {
+            butterfly!(vaddq_s16, vsubq_s16, a[i], a[i + 2]);
+        }
+        let pairs = array!(2, i => {
+            let mut a = [a[2 * i], a[2 * i + 1]];
+            butterfly!(vaddq_s16, vsubq_s16, a[0], a[1]);
+            for _ in 0..3 {
+                a = zip!(vzip1q_s16, vzip2q_s16, a);
+                butterfly!(vaddq_s16, vsubq_s16, a[0], a[1]);
+            }
+            zip!(vzip1q_s16, vzip2q_s16, a)
+        });
+        [pairs[0][0], pairs[0][1], pairs[1][0], pairs[1][1]]
+    }
+    #[inline(always)]
+    fn h_to_i(self, a: Self::H) -> Self::I {
+        array!(WIDE, i => neon!(if i % 2 == 0 {
+            vmovl_s16(vget_low_s16(a[i / 2]))
+        } else {
+            vmovl_high_s16(a[i / 2])
+        }))
+    }
+    /// Bits 4, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit; the highest bit of the vectors'
+    /// by widening to words, where there is one; then the vectors' other bit, bit 3 and bit 2. Widening makes
+    /// the highest bit of a lane's number the lowest of the register's, for nothing; transpositions by
+    /// which bits 1, 0 and 2 come to be registers are such that the order is restored by that.
+    #[inline(always)]
+    fn wht_nibbles_end<const N: usize>(self, a: [Self::I; N]) -> [Self::I; N] {
+        a
+    }
+    #[inline(always)]
+    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N] {
+        // Bits of a lane's number, and of the register: (3 2 1 0) and 4, (3 2 4 0) and 1, (3 2 4 1) and 0.
+        let bytes = array!(N, v => {
+            let flipped = usize::from(walsh(v, row / LANES)) * LANES;
+            let signs = BYTE_SIGNS[flipped + row % LANES].as_ptr();
+            // SAFETY: NEON is part of the target; the table's row has the 32 bytes that are read.
+            let signs = unsafe { [vld1q_s8(signs), vld1q_s8(signs.add(16))] };
+            let mut x = array!(2, h => neon!(vmulq_s8(vreinterpretq_s8_u8(a[v][h]), signs[h])));
+            butterfly!(vaddq_s8, vsubq_s8, x[0], x[1]);
+            let mut x = neon!({
+                let words = [vreinterpretq_s16_s8(x[0]), vreinterpretq_s16_s8(x[1])];
+                [
+                    vreinterpretq_s8_s16(vtrn1q_s16(words[0], words[1])),
+                    vreinterpretq_s8_s16(vtrn2q_s16(words[0], words[1])),
+                ]
+            });
+            butterfly!(vaddq_s8, vsubq_s8, x[0], x[1]);
+            let mut x = neon!([vtrn1q_s8(x[0], x[1]), vtrn2q_s8(x[0], x[1])]);
+            butterfly!(vaddq_s8, vsubq_s8, x[0], x[1]);
+            x
+        });
+        // By bits 3 and 0, as lanes (2 4 1).
+        let mut words = array!(N, v => {
+            let (low, high) = (bytes[v % N.div_ceil(2)], bytes[v % N.div_ceil(2) + N / 2]);
+            array!(2, b => neon!(if N == 1 {
+                [vmovl_s8(vget_low_s8(low[b])), vmovl_high_s8(low[b])]
+            } else if v < N / 2 {
+                [vaddl_s8(vget_low_s8(low[b]), vget_low_s8(high[b])), vaddl_high_s8(low[b], high[b])]
+            } else {
+                [vsubl_s8(vget_low_s8(low[b]), vget_low_s8(high[b])), vsubl_high_s8(low[b], high[b])]
+            }))
+        });
+        let mut stride = N / 4;
+        while stride > 0 {
+            for v in 0..N {
+                if v & stride == 0 {
+                    for b in 0..4 {
+                        butterfly!(
+                            vaddq_s16,
+                            vsubq_s16,
+                            words[v][b / 2][b % 2],
+                            words[v + stride][b / 2][b % 2]
+                        );
+                    }
+                }
+            }
+            stride /= 2;
+        }
+        array!(N, v => {
+            let mut x = words[v];
+            // By bits 3 and 2, as lanes (4 1 0).
+            let x = {
+                for x in &mut x {
+                    butterfly!(vaddq_s16, vsubq_s16, x[0], x[1]);
+                }
+                array!(2, b => {
+                    let mut x = zip!(vzip1q_s16, vzip2q_s16, [x[0][b], x[1][b]]);
+                    butterfly!(vaddq_s16, vsubq_s16, x[0], x[1]);
+                    x
+                })
+            };
+            // No shift: it would be merged with the one after `wht_h`, and the halves be taken apart before it.
+            array!(WIDE, i => neon!(if i < 4 {
+                vmull_n_s16(vget_low_s16(x[i / 2][i % 2]), 8)
+            } else {
+                vmull_high_n_s16(x[i % 4 / 2][i % 2], 8)
+            }))
+        })
+    }
+}
