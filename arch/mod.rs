@@ -6,13 +6,17 @@
 //! registers. A level implements the operations; it may not fuse or reassociate them.
 
 mod scalar;
+#[cfg(test)]
+mod tests;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86_64;
 
 pub(crate) use scalar::Scalar;
+#[cfg(all(test, target_arch = "x86_64"))]
+use x86_64::model;
 #[cfg(target_arch = "x86_64")]
-use x86_64::avx2::Avx2;
+use x86_64::{avx2::Avx2, avx512::Avx512};
 
 /// Lanes of the logical vector.
 pub(crate) const LANES: usize = 32;
@@ -33,6 +37,11 @@ enum Kind {
     Scalar,
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    /// The same source against a model of the instructions.
+    #[cfg(all(test, target_arch = "x86_64"))]
+    Avx512Model(model::avx512::Avx512),
 }
 
 impl Level {
@@ -42,7 +51,10 @@ impl Level {
     /// The levels that this machine has, the fastest last.
     pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        let vector = [Avx2::detect().map(|token| Self(Kind::Avx2(token)))];
+        let vector = [
+            Avx2::detect().map(|token| Self(Kind::Avx2(token))),
+            Avx512::detect().map(|token| Self(Kind::Avx512(token))),
+        ];
         #[cfg(not(target_arch = "x86_64"))]
         let vector: [Option<Self>; 0] = [];
         core::iter::once(Self::SCALAR).chain(vector.into_iter().flatten())
@@ -61,6 +73,10 @@ impl Level {
             Kind::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => "avx512",
+            #[cfg(all(test, target_arch = "x86_64"))]
+            Kind::Avx512Model(_) => "avx512 (model)",
         }
     }
 
@@ -76,6 +92,10 @@ impl Level {
             Kind::Scalar => Scalar.outline(Whole(kernel)),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(token) => token.outline(Whole(kernel)),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(token) => token.outline(Whole(kernel)),
+            #[cfg(all(test, target_arch = "x86_64"))]
+            Kind::Avx512Model(token) => token.outline(Whole(kernel)),
         }
     }
 }
@@ -137,7 +157,7 @@ pub(crate) const fn walsh(row: usize, column: usize) -> bool {
 ///
 /// Floating-point operations are IEEE 754 binary32, to nearest, ties to even, with subnormals, each
 /// rounded by itself. `min` and `max` may give either zero for two zeros, and are unspecified for NaN;
-/// kernels neither depend on the one nor meet the other. Sums and wholes of lanes are folded in one order
+/// `round` may give either zero; kernels neither depend on the one nor meet the other. Sums and wholes of lanes are folded in one order
 /// everywhere: lanes 16 apart, then 8, 4, 2 and 1.
 pub(crate) trait Simd: Copy {
     /// 32 x f32.
