@@ -8,11 +8,16 @@
 mod scalar;
 #[cfg(test)]
 mod tests;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[allow(unsafe_code)]
+mod wasm32;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86_64;
 
 pub(crate) use scalar::Scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use wasm32::simd128::Simd128;
 #[cfg(all(test, target_arch = "x86_64"))]
 use x86_64::model;
 #[cfg(target_arch = "x86_64")]
@@ -42,6 +47,8 @@ enum Kind {
     /// The same source against a model of the instructions.
     #[cfg(all(test, target_arch = "x86_64"))]
     Avx512Model(model::avx512::Avx512),
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128(Simd128),
 }
 
 impl Level {
@@ -55,7 +62,12 @@ impl Level {
             Avx2::detect().map(|token| Self(Kind::Avx2(token))),
             Avx512::detect().map(|token| Self(Kind::Avx512(token))),
         ];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        let vector = [Some(Self(Kind::Simd128(Simd128)))];
+        #[cfg(not(any(
+            target_arch = "x86_64",
+            all(target_arch = "wasm32", target_feature = "simd128")
+        )))]
         let vector: [Option<Self>; 0] = [];
         core::iter::once(Self::SCALAR).chain(vector.into_iter().flatten())
     }
@@ -77,6 +89,8 @@ impl Level {
             Kind::Avx512(_) => "avx512",
             #[cfg(all(test, target_arch = "x86_64"))]
             Kind::Avx512Model(_) => "avx512 (model)",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kind::Simd128(_) => "simd128",
         }
     }
 
@@ -96,6 +110,8 @@ impl Level {
             Kind::Avx512(token) => token.outline(Whole(kernel)),
             #[cfg(all(test, target_arch = "x86_64"))]
             Kind::Avx512Model(token) => token.outline(Whole(kernel)),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kind::Simd128(simd) => simd.outline(Whole(kernel)),
         }
     }
 }
