@@ -9,6 +9,11 @@
 #[allow(unsafe_code)]
 mod aarch64;
 mod scalar;
+#[cfg(test)]
+mod tests;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[allow(unsafe_code)]
+mod wasm32;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86_64;
@@ -16,8 +21,12 @@ mod x86_64;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 use aarch64::neon::Neon;
 pub(crate) use scalar::Scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use wasm32::simd128::Simd128;
+#[cfg(all(test, target_arch = "x86_64"))]
+use x86_64::model;
 #[cfg(target_arch = "x86_64")]
-use x86_64::avx2::Avx2;
+use x86_64::{avx2::Avx2, avx512::Avx512};
 
 /// Lanes of the logical vector.
 pub(crate) const LANES: usize = 32;
@@ -40,6 +49,13 @@ enum Kind {
     Avx2(Avx2),
     #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
     Neon(Neon),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    /// The same source against a model of the instructions.
+    #[cfg(all(test, target_arch = "x86_64"))]
+    Avx512Model(model::avx512::Avx512),
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128(Simd128),
 }
 
 impl Level {
@@ -49,12 +65,18 @@ impl Level {
     /// The levels that this machine has, the fastest last.
     pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        let vector = [Avx2::detect().map(|token| Self(Kind::Avx2(token)))];
+        let vector = [
+            Avx2::detect().map(|token| Self(Kind::Avx2(token))),
+            Avx512::detect().map(|token| Self(Kind::Avx512(token))),
+        ];
         #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
         let vector = [Some(Self(Kind::Neon(Neon)))];
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        let vector = [Some(Self(Kind::Simd128(Simd128)))];
         #[cfg(not(any(
             target_arch = "x86_64",
-            all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+            all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"),
+            all(target_arch = "wasm32", target_feature = "simd128")
         )))]
         let vector: [Option<Self>; 0] = [];
         core::iter::once(Self::SCALAR).chain(vector.into_iter().flatten())
@@ -75,6 +97,12 @@ impl Level {
             Kind::Avx2(_) => "avx2",
             #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
             Kind::Neon(_) => "neon",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => "avx512",
+            #[cfg(all(test, target_arch = "x86_64"))]
+            Kind::Avx512Model(_) => "avx512 (model)",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kind::Simd128(_) => "simd128",
         }
     }
 
@@ -92,6 +120,12 @@ impl Level {
             Kind::Avx2(token) => token.outline(Whole(kernel)),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
             Kind::Neon(token) => token.outline(Whole(kernel)),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(token) => token.outline(Whole(kernel)),
+            #[cfg(all(test, target_arch = "x86_64"))]
+            Kind::Avx512Model(token) => token.outline(Whole(kernel)),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Kind::Simd128(simd) => simd.outline(Whole(kernel)),
         }
     }
 }
@@ -148,12 +182,20 @@ pub(crate) const fn walsh(row: usize, column: usize) -> bool {
     (row & column).count_ones() % 2 == 1
 }
 
+/// All ones in the middle, and zeros before and after: [`Simd::add_at`] may look at it through a window.
+#[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
+static ONE: [i32; 2 * 128 - 1] = {
+    let mut table = [0; 2 * 128 - 1];
+    table[127] = -1;
+    table
+};
+
 /// Vectors of 32 lanes: f32, i32, i16 and bytes. A value of the implementing type is the proof that the machine
 /// has the instructions.
 ///
 /// Floating-point operations are IEEE 754 binary32, to nearest, ties to even, with subnormals, each
 /// rounded by itself. `min` and `max` may give either zero for two zeros, and are unspecified for NaN;
-/// kernels neither depend on the one nor meet the other. Sums and wholes of lanes are folded in one order
+/// `round` may give either zero; kernels neither depend on the one nor meet the other. Sums and wholes of lanes are folded in one order
 /// everywhere: lanes 16 apart, then 8, 4, 2 and 1.
 pub(crate) trait Simd: Copy {
     /// 32 x f32.

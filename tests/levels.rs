@@ -24,11 +24,22 @@ fn expected_levels_are_there() {
     let names: Vec<&str> = Level::available().map(Level::name).collect();
     println!("levels: {}", names.join(", "));
     assert_eq!(names[0], "scalar");
-    #[cfg(target_arch = "x86_64")]
-    assert_eq!(std::is_x86_feature_detected!("avx2"), names.contains(&"avx2"));
     // Part of every target but those without floating-point registers.
     #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
     assert_eq!(cfg!(target_feature = "neon"), names.contains(&"neon"));
+    #[cfg(target_arch = "x86_64")]
+    {
+        let avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("f16c");
+        assert_eq!(avx2, names.contains(&"avx2"));
+        let avx512 = avx2
+            && std::is_x86_feature_detected!("avx512f")
+            && std::is_x86_feature_detected!("avx512bw")
+            && std::is_x86_feature_detected!("avx512vl")
+            && std::is_x86_feature_detected!("avx512vbmi");
+        assert_eq!(avx512, names.contains(&"avx512"));
+    }
+    #[cfg(target_arch = "wasm32")]
+    assert_eq!(cfg!(target_feature = "simd128"), names.contains(&"simd128"));
     assert_eq!(Level::detect().name(), *names.last().expect("scalar at least"));
     assert!(Level::named("no such level").is_none());
 }

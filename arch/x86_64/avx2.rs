@@ -5,7 +5,7 @@
 use core::arch::x86_64::*;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, walsh};
+use crate::arch::{BLOCK, Folded, LANES, ONE, Part, Simd, array, walsh};
 
 /// Proof that the machine has AVX2 and F16C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,13 +153,6 @@ static BYTE_SIGNS: [[i8; LANES]; 2 * LANES] = {
 const fn nibble_at(at: usize) -> usize {
     (at >> 4 & 1) << 2 | (at >> 3 & 1) << 1 | (at >> 2 & 1) | (at >> 1 & 1) << 3 | (at & 1) << 4
 }
-
-/// All ones in the middle, and zeros before and after: [`Avx2::add_at`] looks at it through a window.
-static ONE: [i32; 2 * 128 - 1] = {
-    let mut table = [0; 2 * 128 - 1];
-    table[127] = -1;
-    table
-};
 
 /// A stage of [`Simd::sign_ranges`] between two registers, of `$t` pairs of them.
 macro_rules! sign_stage {

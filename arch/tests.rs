@@ -1,0 +1,622 @@
+//! Every operation at every level against the scalar one, on random and on adversarial numbers. `TAHQ_SEED` repeats a
+//! failure.
+//!
+//! Where the machine has AVX2, AVX-512 is tested as well against a model of its instructions, operation by operation
+//! and in whole frames.
+
+use std::{env, format, println, vec, vec::Vec};
+
+use super::*;
+use crate::{Config, Decoder, Effort, Element, Encoder, TileSize, bf16, f16};
+
+/// The levels of this machine, and those that are modelled.
+fn levels() -> Vec<Level> {
+    let levels = Level::available();
+    #[cfg(target_arch = "x86_64")]
+    let levels = levels.chain(modelled());
+    levels.collect()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn modelled() -> Option<Level> {
+    model::avx512::Avx512::detect().map(|token| Level(Kind::Avx512Model(token)))
+}
+
+fn seed(default: u64) -> u64 {
+    match env::var("TAHQ_SEED") {
+        Ok(seed) => seed.parse().expect("TAHQ_SEED is a decimal number"),
+        Err(_) => default,
+    }
+}
+
+struct Rng(u64);
+
+impl Rng {
+    fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ x >> 31
+    }
+
+    fn lanes<T>(&mut self, lane: impl Fn(&mut Self) -> T) -> [T; LANES] {
+        core::array::from_fn(|_| lane(self))
+    }
+
+    fn vectors<T, const N: usize>(&mut self, lane: impl Fn(&mut Self) -> T) -> [[T; LANES]; N] {
+        core::array::from_fn(|_| self.lanes(&lane))
+    }
+
+    /// Not a NaN: of any size, subnormal, ties of every rounding there is, ends of ranges.
+    fn float(&mut self) -> f32 {
+        let bits = self.draw();
+        let low = bits as u32;
+        let whole = ((bits >> 32) % 601) as f32 - 300.0;
+        let near = [0, 0xfff, 0x1000, 0x1001][(bits >> 40 & 3) as usize];
+        let value = match bits >> 60 {
+            0 => f32::from_bits(low & 0x80ff_ffff),
+            1 | 2 => whole + 0.5,
+            3 => whole + 0.5 + [f32::EPSILON, -f32::EPSILON][(low & 1) as usize] * whole,
+            4 => whole,
+            5 => [
+                0.0,
+                -0.0,
+                f32::MAX,
+                -f32::MAX,
+                f32::MIN_POSITIVE,
+                -f32::from_bits(1),
+                65_519.996,
+                65_520.0,
+            ][(low & 7) as usize],
+            // Between two numbers of f16, and of bf16.
+            6 => f32::from_bits(f16::from_bits(low as u16).to_f32().to_bits() + near),
+            7 => (low & 0xfff) as f32 * [1.0, -1.0][(low >> 31) as usize] / 33_554_432.0,
+            8 => f32::from_bits((low & 0xffff_0000) + (near << 3)),
+            9 => [255.5, 254.5, -128.5, 127.5, -127.5, 2_147_483_500.0, -0.5, 0.5][(low & 7) as usize],
+            10..13 => ((bits >> 40) as f32 / 8_388_608.0 - 1.0) * 300.0,
+            _ => f32::from_bits(low),
+        };
+        if value.is_nan() { 1.5 } else { value }
+    }
+
+    /// The same below `limit` in magnitude.
+    fn below(&mut self, limit: f32) -> f32 {
+        let value = self.float();
+        if value.abs() < limit {
+            value
+        } else {
+            f32::from_bits(limit.to_bits() - 1 - (self.draw() % 9) as u32).copysign(value)
+        }
+    }
+
+    fn integer(&mut self) -> i32 {
+        let bits = self.draw();
+        match bits >> 61 {
+            0 => [0, -1, 1, i32::MAX, i32::MIN, 255, 256, -128][(bits & 7) as usize],
+            1 => bits as i32 % 1000,
+            _ => bits as i32,
+        }
+    }
+
+    fn byte(&mut self) -> u8 {
+        let bits = self.draw();
+        match bits >> 62 {
+            0 => [0, 1, 127, 128, 254, 255, 15, 16][(bits & 7) as usize],
+            _ => bits as u8,
+        }
+    }
+
+    fn word(&mut self) -> i16 {
+        let bits = self.draw();
+        match bits >> 62 {
+            0 => [0, -1, 1, i16::MAX, i16::MIN, 255, 256, -256][(bits & 7) as usize],
+            _ => bits as i16,
+        }
+    }
+}
+
+/// What a failure is reported with.
+#[derive(Clone, Copy)]
+struct Report {
+    level: &'static str,
+    seed: u64,
+}
+
+type Bits = [u32; LANES];
+
+impl Report {
+    #[inline(never)]
+    fn same(self, operation: &str, got: Bits, expected: Bits) {
+        assert!(
+            got == expected,
+            "{operation} at level {}, TAHQ_SEED={}:\n got      {got:x?}\n expected {expected:x?}",
+            self.level,
+            self.seed
+        );
+    }
+
+    /// The same numbers: either zero where they are zeros.
+    #[inline(never)]
+    fn equal(self, operation: &str, got: Bits, expected: Bits) {
+        let unsigned = |bits: Bits| bits.map(|bits| if bits == 1 << 31 { 0 } else { bits });
+        self.same(operation, unsigned(got), unsigned(expected));
+    }
+}
+
+// Vectors of each kind as bits.
+
+#[inline(always)]
+fn f<S: Simd>(s: S, v: S::F) -> Bits {
+    let mut out = [0.0; LANES];
+    s.store(v, &mut out);
+    bytemuck::cast(out)
+}
+
+#[inline(always)]
+fn i<S: Simd>(s: S, v: S::I) -> Bits {
+    f(s, s.float_of_bits(v))
+}
+
+#[inline(always)]
+fn h<S: Simd>(s: S, v: S::H) -> Bits {
+    i(s, s.h_to_i(v))
+}
+
+#[inline(always)]
+fn b<S: Simd>(s: S, v: S::B) -> Bits {
+    let mut out = [0; LANES];
+    s.store_or(v, &mut out);
+    widened(out)
+}
+
+fn widened<T: Into<i32>, const N: usize>(values: [T; N]) -> Bits {
+    let mut bits = [0; LANES];
+    for (bits, value) in bits.iter_mut().zip(values) {
+        *bits = value.into() as u32;
+    }
+    bits
+}
+
+/// `same(operation, load, bits; arguments)`: the operation of arrays, each brought in by `load`, and its result brought
+/// out by `bits`.
+macro_rules! check {
+    ($report:expr, $s:expr; $($how:ident($op:ident $(::<$c:tt>)?, $load:ident, $out:ident; $($a:expr),+);)+) => {$(
+        $report.$how(
+            stringify!($op),
+            $out($s, $s.$op$(::<$c>)?($($s.$load(&$a)),+)),
+            $out(Scalar, Scalar.$op$(::<$c>)?($($a),+)),
+        );
+    )+};
+}
+
+/// One round of an operation test.
+struct Floats<'r>(Report, &'r mut Rng);
+
+impl<S: Simd> Part<S> for Floats<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let Self(report, rng) = self;
+        let (x, y) = (rng.lanes(Rng::float), rng.lanes(Rng::float));
+        check!(report, s;
+            same(abs, load, f; x);
+            same(bits, load, i; x);
+            equal(min, load, f; x, y);
+            equal(max, load, f; x, y);
+            same(gt, load, i; x, y);
+            same(gt, load, i; x, x);
+        );
+        let mask = |v: u32| core::array::from_fn(|i| v >> i & 1);
+        report.same(
+            "above",
+            mask(s.above(s.load(&x), s.load(&y))),
+            mask(Scalar.above(x, y)),
+        );
+        report.same("splat", f(s, s.splat(x[0])), f(Scalar, Scalar.splat(x[0])));
+        let mut halves = ([0; LANES], [0; LANES]);
+        s.store_f16(s.load(&x), &mut halves.0);
+        Scalar.store_f16(x, &mut halves.1);
+        report.same("store_f16", widened(halves.0), widened(halves.1));
+        s.store_bf16(s.load(&x), &mut halves.0);
+        Scalar.store_bf16(x, &mut halves.1);
+        report.same("store_bf16", widened(halves.0), widened(halves.1));
+
+        // Finite, and so no difference of infinities.
+        let (x, y) = (rng.lanes(|r| r.below(f32::MAX)), rng.lanes(|r| r.below(f32::MAX)));
+        check!(report, s;
+            same(add, load, f; x, y);
+            same(sub, load, f; x, y);
+            same(mul, load, f; x, y);
+        );
+        let x = rng.lanes(|r| r.below(4_194_304.0));
+        check!(report, s; equal(round, load, f; x););
+        let x = rng.lanes(|r| r.below(2_147_483_648.0));
+        check!(report, s;
+            same(truncate, load, i; x);
+            same(to_bytes, load, b; x);
+            same(to_signed_bytes, load, b; x);
+        );
+        let x = rng.lanes(|r| r.below(1e36));
+        check!(report, s; same(wht, load, f; x););
+        let v = s.load(&x);
+        let folded = |folded: Folded| widened(folded.map(|x| x.to_bits() as i32));
+        report.same("fold_add", folded(s.fold_add(v)), folded(Scalar.fold_add(x)));
+        report.equal("fold_min", folded(s.fold_min(v)), folded(Scalar.fold_min(x)));
+        report.equal("fold_max", folded(s.fold_max(v)), folded(Scalar.fold_max(x)));
+        let a: [Folded; BLOCK] = core::array::from_fn(|_| core::array::from_fn(|_| rng.below(1e36)));
+        report.same(
+            "reduce_add",
+            folded(s.reduce_add(&a)),
+            folded(Scalar.reduce_add(&a)),
+        );
+        report.equal(
+            "reduce_min",
+            folded(s.reduce_min(&a)),
+            folded(Scalar.reduce_min(&a)),
+        );
+        report.equal(
+            "reduce_max",
+            folded(s.reduce_max(&a)),
+            folded(Scalar.reduce_max(&a)),
+        );
+
+        // At every alignment.
+        let mut to = vec![0.0; LANES + 16];
+        let at = (rng.draw() % 17) as usize;
+        let stored = to[at..].first_chunk_mut::<LANES>().expect("16 lanes of room");
+        s.stream(s.load(&x), stored);
+        s.fence();
+        report.same("stream", bytemuck::cast(*stored), bytemuck::cast(x));
+        s.store(s.load(&y), stored);
+        report.same("store", bytemuck::cast(*stored), bytemuck::cast(y));
+        report.same("load", f(s, s.load(stored)), bytemuck::cast(y));
+        s.prefetch(&to);
+        s.prefetch::<u8>(&[]);
+    }
+}
+
+struct Integers<'r>(Report, &'r mut Rng);
+
+impl<S: Simd> Part<S> for Integers<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let Self(report, rng) = self;
+        let (x, y) = (rng.lanes(Rng::integer), rng.lanes(Rng::integer));
+        let mut some = [0; LANES + 1];
+        some[1..].copy_from_slice(&x);
+        let unaligned = some[1..].first_chunk().expect("as long as it was made");
+        report.same("load_i", i(s, s.load_i(unaligned)), x.map(|x| x as u32));
+        check!(report, s;
+            same(float_of_bits, load_i, f; x);
+            same(to_float, load_i, f; x);
+            same(add_i, load_i, i; x, y);
+            same(sub_i, load_i, i; x, y);
+            same(mul_i, load_i, i; x, y);
+            same(max_i, load_i, i; x, y);
+            same(xor, load_i, i; x, y);
+            same(shl::<0>, load_i, i; x);
+            same(shl::<3>, load_i, i; x);
+            same(shl::<23>, load_i, i; x);
+            same(shl::<31>, load_i, i; x);
+            same(shr::<0>, load_i, i; x);
+            same(shr::<1>, load_i, i; x);
+            same(shr::<16>, load_i, i; x);
+            same(shr::<31>, load_i, i; x);
+            same(low_bytes, load_i, b; x);
+        );
+        report.same("splat_i", i(s, s.splat_i(x[0])), [x[0] as u32; LANES]);
+        let largest = s.reduce_max_i(s.load_i(&x));
+        report.same(
+            "reduce_max_i",
+            [largest as u32; LANES],
+            [Scalar.reduce_max_i(x) as u32; LANES],
+        );
+        let x = rng.lanes(|r| r.byte() as i8);
+        report.same("load_i8", i(s, s.load_i8(&x)), i(Scalar, Scalar.load_i8(&x)));
+
+        let (x, y) = (rng.lanes(Rng::word), rng.lanes(Rng::word));
+        check!(report, s;
+            same(h_to_i, load_h, i; x);
+            same(add_h, load_h, h; x, y);
+            same(sub_h, load_h, h; x, y);
+            same(xor_h, load_h, h; x, y);
+        );
+        // Sums of as many do not overflow.
+        let x = x.map(|x| x >> 5);
+        check!(report, s; same(wht_h, load_h, h; x););
+    }
+}
+
+struct Bytes<'r>(Report, &'r mut Rng);
+
+impl Bytes<'_> {
+    #[inline(always)]
+    fn repeated<S: Simd, const BYTES: usize>(&mut self, s: S, x: &[u8; LANES]) {
+        let from = x.first_chunk::<BYTES>().expect("at most 32");
+        self.0
+            .same("repeat", b(s, s.repeat(from)), b(Scalar, Scalar.repeat(from)));
+        let mut folded = ([0; BYTES], [0; BYTES]);
+        s.store_or(s.repeat(x), &mut folded.0);
+        Scalar.store_or(*x, &mut folded.1);
+        self.0.same("store_or", widened(folded.0), widened(folded.1));
+    }
+
+    #[inline(always)]
+    fn vectors<S: Simd, const N: usize>(&mut self, s: S) {
+        let Self(report, rng) = self;
+        let floor = rng.byte();
+        let a: [_; N] = rng.vectors(|r| r.byte().max(floor));
+        let v = array!(N, v => s.repeat(&a[v]));
+        report.same(
+            "least",
+            [s.least(&v) as u32; LANES],
+            [Scalar.least(&a) as u32; LANES],
+        );
+        // As they come from numbers scaled to 127.
+        let reach = 1 + rng.byte() % 127;
+        let a: [_; N] = rng.vectors(|r| r.byte() as i8 % (reach as i8 + i8::from(reach < 127)));
+        let a = a.map(|a| a.map(|a| a as u8));
+        let values: [S::B; N] = array!(N, v => s.repeat(&a[v]));
+        let mut reversed = a;
+        reversed.as_flattened_mut().reverse();
+        let other: [S::B; N] = array!(N, v => s.repeat(&reversed[v]));
+        let ranges = s.sign_ranges(values);
+        let expected = Scalar.sign_ranges(a);
+        let two = s.sign_ranges_two([values, other]);
+        let expected_two = Scalar.sign_ranges_two([a, reversed]);
+        for v in 0..N {
+            for t in 0..2 {
+                report.same(
+                    &format!("sign_ranges_two {N}"),
+                    b(s, two[t][v]),
+                    b(Scalar, expected_two[t][v]),
+                );
+            }
+            report.same(
+                &format!("sign_ranges {N}"),
+                b(s, ranges[v]),
+                b(Scalar, expected[v]),
+            );
+        }
+        let kind = rng.draw() % 4;
+        let a: [_; N] = rng.vectors(|r| match kind {
+            0 => 15,
+            1 => r.byte() % 2 * 15,
+            _ => r.byte() % 16,
+        });
+        // One row a round, so that all are had in a few hundred.
+        let row = (rng.draw() % (N * LANES) as u64) as usize;
+        self.nibbles::<S, N>(s, a, row);
+    }
+
+    #[inline(never)]
+    fn nibbles<S: Simd, const N: usize>(&mut self, s: S, a: [[u8; LANES]; N], row: usize) {
+        s.outline(Nibbles::<N> {
+            report: self.0,
+            a,
+            row,
+        });
+    }
+}
+
+struct Nibbles<const N: usize> {
+    report: Report,
+    a: [[u8; LANES]; N],
+    row: usize,
+}
+
+impl<S: Simd, const N: usize> Part<S> for Nibbles<N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let own: [S::B; N] = array!(N, v => s.repeat(&self.a[v]));
+        let mut reversed = self.a;
+        reversed.as_flattened_mut().reverse();
+        let other: [S::B; N] = array!(N, v => s.repeat(&reversed[v]));
+        let opposite = N * LANES - 1 - self.row;
+        let [two, opposites] = s.wht_nibbles_two([own, other], [self.row, opposite]);
+        let n = s.wht_nibbles_end::<N>(s.wht_nibbles(own, self.row));
+        let (two, opposites) = (s.wht_nibbles_end::<N>(two), s.wht_nibbles_end::<N>(opposites));
+        let expected = Scalar.wht_nibbles_end::<N>(Scalar.wht_nibbles(self.a, self.row));
+        let expected_opposites = Scalar.wht_nibbles_end::<N>(Scalar.wht_nibbles(reversed, opposite));
+        let z = (self.row as i16).wrapping_mul(257) ^ i16::MIN;
+        let moved = s.add_at(n, self.row, z);
+        let expected_moved = Scalar.add_at(expected, self.row, z);
+        for v in 0..N {
+            let operation = format!("wht_nibbles {N} row {} vector {v}", self.row);
+            self.report.same(&operation, i(s, n[v]), i(Scalar, expected[v]));
+            let operation = format!("wht_nibbles_two {N} row {} vector {v}", self.row);
+            self.report.same(&operation, i(s, two[v]), i(Scalar, expected[v]));
+            self.report
+                .same(&operation, i(s, opposites[v]), i(Scalar, expected_opposites[v]));
+            let operation = format!("add_at {N} at {} vector {v}", self.row);
+            self.report
+                .same(&operation, i(s, moved[v]), i(Scalar, expected_moved[v]));
+        }
+    }
+}
+
+impl<S: Simd> Part<S> for Bytes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self, s: S) {
+        let Self(report, rng) = &mut self;
+        let (x, y) = (rng.lanes(Rng::byte), rng.lanes(Rng::byte));
+        check!(report, s;
+            same(eight_times, repeat, f; x);
+            same(bytes_to_h, repeat, h; x);
+            same(and_b, repeat, b; x, y);
+            same(or_b, repeat, b; x, y);
+            same(min_b, repeat, b; x, y);
+        );
+        let by = core::array::from_fn(|_| (rng.draw() % 8) as u32);
+        report.same(
+            "shl_b",
+            b(s, s.shl_b(s.repeat(&x), &by)),
+            b(Scalar, Scalar.shl_b(x, &by)),
+        );
+        report.same(
+            "shr_b",
+            b(s, s.shr_b(s.repeat(&x), &by)),
+            b(Scalar, Scalar.shr_b(x, &by)),
+        );
+        report.same("splat_b", b(s, s.splat_b(x[0])), widened([x[0]; LANES]));
+        self.repeated::<S, 4>(s, &x);
+        self.repeated::<S, 8>(s, &x);
+        self.repeated::<S, 16>(s, &x);
+        self.repeated::<S, 32>(s, &x);
+        self.vectors::<S, 1>(s);
+        self.vectors::<S, 2>(s);
+        self.vectors::<S, 4>(s);
+    }
+}
+
+/// The 65536 numbers of either half-precision type.
+struct Halves(Report);
+
+impl<S: Simd> Part<S> for Halves {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        // A NaN is one, whatever its bits.
+        let quiet = |bits: Bits| bits.map(|bits| if f32::from_bits(bits).is_nan() { !0 } else { bits });
+        for start in (0..=u16::MAX).step_by(LANES) {
+            let bits: [u16; LANES] = core::array::from_fn(|i| start + i as u16);
+            let expected = bits.map(|bits| f16::from_bits(bits).to_f32().to_bits());
+            self.0
+                .same("load_f16", quiet(f(s, s.load_f16(&bits))), quiet(expected));
+            let expected = bits.map(|bits| bf16::from_bits(bits).to_f32().to_bits());
+            self.0
+                .same("load_bf16", quiet(f(s, s.load_bf16(&bits))), quiet(expected));
+        }
+    }
+}
+
+/// All of it at one level.
+struct Operations {
+    report: Report,
+    rounds: usize,
+}
+
+impl Kernel for Operations {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let rng = &mut Rng(self.report.seed);
+        for _ in 0..self.rounds {
+            s.outline(Floats(self.report, &mut *rng));
+            s.outline(Integers(self.report, &mut *rng));
+            s.outline(Bytes(self.report, &mut *rng));
+        }
+        s.outline(Halves(self.report));
+        // Every row.
+        let mut bytes = Bytes(self.report, rng);
+        for row in 0..LANES {
+            let a = bytes.1.vectors(|r| r.byte() % 16);
+            bytes.nibbles::<S, 1>(s, a, row);
+        }
+        for row in 0..2 * LANES {
+            let a = bytes.1.vectors(|r| r.byte() % 16);
+            bytes.nibbles::<S, 2>(s, a, row);
+        }
+        for row in 0..4 * LANES {
+            let a = bytes.1.vectors(|r| r.byte() % 16);
+            bytes.nibbles::<S, 4>(s, a, row);
+        }
+    }
+}
+
+#[test]
+fn operations_are_the_same_at_every_level() {
+    let seed = seed(0x7461_6871);
+    for level in levels() {
+        let report = Report {
+            level: level.name(),
+            seed,
+        };
+        level.run(Operations { report, rounds: 3000 });
+        println!("level {}, TAHQ_SEED={seed}: every operation", level.name());
+    }
+}
+
+/// Whole frames, of every element type, on models as well; `tests/levels.rs` has more, for the levels of the machine.
+#[test]
+fn frames_are_the_same_at_every_level() {
+    let seed = seed(0x6672_616d);
+    let rng = &mut Rng(seed);
+    let mut count = 0;
+    for config in [
+        Config::TAH_QUANT,
+        Config::TAH_QUANT_TOKEN,
+        Config::INT4,
+        Config::MIXED,
+        Config::INT3,
+        Config::GRADIENT,
+        Config::INT8,
+    ] {
+        for tile in [TileSize::G32, TileSize::G64, TileSize::G128] {
+            for effort in [Effort::Fast, Effort::Balanced, Effort::Best] {
+                let config = Config {
+                    tile,
+                    effort,
+                    ..config
+                };
+                let (rows, width) = (2, 1 + (rng.draw() % 700) as u32);
+                let spiky = rng.draw().is_multiple_of(2);
+                let x: Vec<f32> = (0..rows * width)
+                    .map(|_| match rng.draw() {
+                        bits if spiky && bits.is_multiple_of(61) => rng.below(1e30),
+                        _ => rng.below(3.0),
+                    })
+                    .collect();
+                check_frame(config, &x, rows, width, seed);
+                let x: Vec<f16> = x.iter().map(|&x| f16::from_f32(x.clamp(-6e4, 6e4))).collect();
+                check_frame(config, &x, rows, width, seed);
+                let x: Vec<bf16> = x.iter().map(|&x| bf16::from_f32(x.to_f32())).collect();
+                check_frame(config, &x, rows, width, seed);
+                count += 3;
+            }
+        }
+    }
+    for level in levels() {
+        println!("level {}, TAHQ_SEED={seed}: {count} frames", level.name());
+    }
+}
+
+fn check_frame<E: Element>(config: Config, x: &[E], rows: u32, width: u32, seed: u64) {
+    let encoder = Encoder::new(config).expect("a preset");
+    let encode = |level| {
+        let len = config
+            .max_frame_len(rows, width, E::SOURCE)
+            .expect("a small frame");
+        let mut frame = vec![0; len];
+        let len = encoder.with_level(level).encode(x, rows, width, &mut frame);
+        frame.truncate(len.expect("finite values"));
+        frame
+    };
+    let frame = encode(Level::SCALAR);
+    let decode = |level| {
+        let mut y = vec![E::zeroed(); x.len()];
+        let decoder = Decoder::new().with_level(level);
+        decoder.decode(&frame, &mut y).expect("our own frame");
+        bytemuck::cast_slice::<E, u8>(&y).to_vec()
+    };
+    let values = decode(Level::SCALAR);
+    for level in levels() {
+        let same = (encode(level) == frame, decode(level) == values);
+        assert!(
+            same == (true, true),
+            "(encoding, decoding) {same:?} at level {}, TAHQ_SEED={seed}: {rows} x {width} {:?} {config:?}",
+            level.name(),
+            E::SOURCE
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! Levels of WebAssembly.
+
+pub(super) mod simd128;

@@ -1,0 +1,785 @@
+//! AVX-512 with byte permutations (F, BW, VL and VBMI): a logical vector of f32 or i32 is two registers, one of i16 is
+//! one. Bytes are a register of AVX2, whose operations they share.
+//!
+//! No fused multiply-add, as with AVX2.
+
+use super::machine::*;
+use crate::arch::x86_64::avx2::Avx2;
+use crate::arch::{BLOCK, Folded, LANES, ONE, Part, Simd, array, walsh};
+
+/// Proof that the machine has AVX-512 F, BW, VL and VBMI, and what AVX2's token proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Avx512(Avx2);
+
+impl Avx512 {
+    /// The token, where the machine has the instructions.
+    #[inline]
+    pub(crate) fn detect() -> Option<Self> {
+        match Avx2::detect() {
+            Some(avx2) if detected() => Some(Self(avx2)),
+            _ => None,
+        }
+    }
+}
+
+/// An expression of intrinsics that touch no memory.
+macro_rules! avx512 {
+    ($e:expr) => {
+        // SAFETY: `self` proves that the machine has AVX-512 F, BW, VL and VBMI, AVX2 and F16C, which is all that these
+        // intrinsics ask for.
+        unsafe { $e }
+    };
+}
+
+/// An intrinsic on each of two registers.
+macro_rules! each {
+    ($f:ident, $a:expr) => {
+        avx512!([$f($a[0]), $f($a[1])])
+    };
+    ($f:ident, $a:expr, $b:expr) => {
+        avx512!([$f($a[0], $b[0]), $f($a[1], $b[1])])
+    };
+}
+
+/// The first two folds: lanes 16 apart are registers apart, lanes 8 apart halves.
+macro_rules! fold {
+    ($wide:ident, $f:ident, $a:expr) => {{
+        let a = avx512!(_mm512_castps_si512($wide($a[0], $a[1])));
+        let folded = avx512!($f(
+            _mm256_castsi256_ps(_mm512_castsi512_si256(a)),
+            _mm256_castsi256_ps(_mm512_extracti64x4_epi64::<1>(a))
+        ));
+        let mut lanes = [0.0; 8];
+        // SAFETY: AVX2 by the token; the array has the eight floats that are written.
+        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), folded) };
+        lanes
+    }};
+}
+
+/// Rounds to integers that are saturated to i16, and then to bytes by `$pack`.
+macro_rules! pack {
+    ($pack:ident, $a:expr) => {{
+        let a = each!(_mm512_cvtps_epi32, $a);
+        avx512!({
+            // Each 128 bits have four lanes of either register.
+            let words = _mm512_packs_epi32(a[0], a[1]);
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13);
+            _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, $pack(words, words)))
+        })
+    }};
+}
+
+/// 64 bytes of indices for a permutation.
+#[repr(align(64))]
+struct Indices<T, const N: usize>([T; N]);
+
+/// The low bytes of the i32 of two registers; the upper half means nothing.
+static LOW_BYTES: Indices<i8, 64> = {
+    let mut indices = [0; 64];
+    let mut i = 0;
+    while i < 64 {
+        indices[i] = (4 * (i % LANES)) as i8;
+        i += 1;
+    }
+    Indices(indices)
+};
+
+/// The upper halves of the i32 of two registers.
+static UPPER_WORDS: Indices<i16, 32> = {
+    let mut indices = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        indices[i] = (2 * i + 1) as i16;
+        i += 1;
+    }
+    Indices(indices)
+};
+
+/// What undoes the exchanges of [`Avx512::wht`]: from where, for either register, lanes come that were left in the
+/// order of bits 3, 4, 2 and 1 of their number in the register that bit 0 is.
+static UNDO: [Indices<i32, 16>; 2] = {
+    let mut tables = [Indices([0; 16]), Indices([0; 16])];
+    let mut e = 0;
+    while e < LANES as i32 {
+        let at = (e & 1) << 4 | (e >> 3 & 1) << 3 | (e >> 4 & 1) << 2 | (e >> 2 & 1) << 1 | e >> 1 & 1;
+        tables[e as usize / 16].0[e as usize % 16] = at;
+        e += 1;
+    }
+    tables
+};
+
+/// Which of 32 nibbles stands at byte `at`: bits 2, 1, 0, 4 and 3 of its number, from the highest of `at` down.
+const fn nibble_at(at: usize) -> usize {
+    (at >> 4 & 1) << 2 | (at >> 3 & 1) << 1 | (at >> 2 & 1) | (at >> 1 & 1) << 4 | (at & 1) << 3
+}
+
+/// The order of [`nibble_at`] within each half.
+static NIBBLES: Indices<i8, 64> = {
+    let mut indices = [0; 64];
+    let mut at = 0;
+    while at < 64 {
+        indices[at] = (at / LANES * LANES + nibble_at(at % LANES)) as i8;
+        at += 1;
+    }
+    Indices(indices)
+};
+
+/// A bit for each of 32 nibbles in that order: which the row of the matrix negates.
+static NIBBLE_SIGNS: [u32; LANES] = {
+    let mut table = [0; LANES];
+    let mut row = 0;
+    while row < LANES {
+        let mut at = 0;
+        while at < LANES {
+            table[row] |= (walsh(row, nibble_at(at)) as u32) << at;
+            at += 1;
+        }
+        row += 1;
+    }
+    table
+};
+
+/// The second and fourth, or third and fourth, quarters of two registers after the others: exchanges the registers for
+/// a lane's bit 3 ([`exchange_8`]), or bit 2 for bit 3 and bit 3 for the registers ([`exchange_4`]).
+macro_rules! exchange_8 {
+    ($a:expr) => {{
+        let a = $a;
+        [
+            _mm512_shuffle_f32x4::<0b01_00_01_00>(a[0], a[1]),
+            _mm512_shuffle_f32x4::<0b11_10_11_10>(a[0], a[1]),
+        ]
+    }};
+}
+
+macro_rules! exchange_4 {
+    ($a:expr) => {{
+        let a = $a;
+        [
+            _mm512_shuffle_f32x4::<0b10_00_10_00>(a[0], a[1]),
+            _mm512_shuffle_f32x4::<0b11_01_11_01>(a[0], a[1]),
+        ]
+    }};
+}
+
+/// The registers become bit 1 of a lane, which becomes bit 0 was, which becomes what the registers were.
+macro_rules! exchange_2 {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm512_unpacklo_ps(a[0], a[1]), _mm512_unpackhi_ps(a[0], a[1])]
+    }};
+}
+
+/// A stage between two registers.
+macro_rules! stage {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm512_add_ps(a[0], a[1]), _mm512_sub_ps(a[0], a[1])]
+    }};
+}
+
+/// A stage of integers within a register: `$swapped` is `$a` with its lanes exchanged, those in the mask are the upper.
+macro_rules! stage_within {
+    ($add:ident, $sub:ident, $upper:expr, $swapped:expr, $a:expr) => {{
+        let (swapped, a) = ($swapped, $a);
+        $sub($add(swapped, a), $upper, swapped, a)
+    }};
+}
+
+/// A stage of [`Simd::sign_ranges`] between two registers that have values in the low half, negated ones in the high.
+macro_rules! sign_stage {
+    ($a:expr) => {{
+        let a = $a;
+        let other = swap_halves!(a[1]);
+        [_mm512_max_epi8(a[0], a[1]), _mm512_max_epi8(a[0], other)]
+    }};
+}
+
+macro_rules! swap_halves {
+    ($a:expr) => {{
+        let a = $a;
+        _mm512_shuffle_i64x2::<0b01_00_11_10>(a, a)
+    }};
+}
+
+macro_rules! exchange_bytes {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm512_unpacklo_epi8(a[0], a[1]), _mm512_unpackhi_epi8(a[0], a[1])]
+    }};
+}
+
+/// Both as the halves of one register.
+macro_rules! joined {
+    ($low:expr, $high:expr) => {
+        _mm512_inserti64x4::<1>(_mm512_castsi256_si512($low), $high)
+    };
+}
+
+impl Avx512 {
+    /// Registers as AVX2 has them.
+    #[inline(always)]
+    fn halves(self, a: [__m512; 2]) -> [__m256; 4] {
+        let a = each!(_mm512_castps_si512, a);
+        avx512!([
+            _mm256_castsi256_ps(_mm512_castsi512_si256(a[0])),
+            _mm256_castsi256_ps(_mm512_extracti64x4_epi64::<1>(a[0])),
+            _mm256_castsi256_ps(_mm512_castsi512_si256(a[1])),
+            _mm256_castsi256_ps(_mm512_extracti64x4_epi64::<1>(a[1])),
+        ])
+    }
+
+    /// Values in the low half, negated in the high one.
+    #[inline(always)]
+    fn with_negated(self, values: __m256i) -> __m512i {
+        avx512!(joined!(values, _mm256_sub_epi8(_mm256_setzero_si256(), values)))
+    }
+
+    /// [`Simd::sign_ranges`] of 64 lanes, after the stage of stride 32. As with AVX2, unpacking exchanges a register for
+    /// a lane.
+    #[inline(always)]
+    fn sign_ranges_64(self, a: [__m512i; 2]) -> [__m256i; 2] {
+        avx512!({
+            let low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+            let high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+            let a = sign_stage!([
+                _mm512_permutex2var_epi64(a[0], low, a[1]),
+                _mm512_permutex2var_epi64(a[0], high, a[1]),
+            ]);
+            let a = sign_stage!(exchange_bytes!(a));
+            let a = sign_stage!(exchange_bytes!(a));
+            let a = sign_stage!(exchange_bytes!(a));
+            let a = sign_stage!(exchange_bytes!(a));
+            // The order is restored by a sixth exchange, and one of halves.
+            let sums = [
+                _mm256_add_epi8(_mm512_castsi512_si256(a[0]), _mm512_extracti64x4_epi64::<1>(a[0])),
+                _mm256_add_epi8(_mm512_castsi512_si256(a[1]), _mm512_extracti64x4_epi64::<1>(a[1])),
+            ];
+            let sums = [
+                _mm256_unpacklo_epi8(sums[0], sums[1]),
+                _mm256_unpackhi_epi8(sums[0], sums[1]),
+            ];
+            [
+                _mm256_permute2x128_si256::<0x20>(sums[0], sums[1]),
+                _mm256_permute2x128_si256::<0x31>(sums[0], sums[1]),
+            ]
+        })
+    }
+
+    /// The stages over bits 2, 1 and 0 of nibbles' numbers, whose sums fit a byte, of 64 nibbles in the order of
+    /// [`NIBBLES`], those in the mask negated.
+    #[inline(always)]
+    fn wht_nibbles_8(self, x: __m512i, negated: u64) -> __m512i {
+        // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
+        let order = unsafe { _mm512_loadu_epi8(NIBBLES.0.as_ptr()) };
+        avx512!({
+            let x = _mm512_permutexvar_epi8(order, x);
+            let x = _mm512_mask_sub_epi8(x, negated, _mm512_setzero_si512(), x);
+            let x = stage_within!(
+                _mm512_add_epi8,
+                _mm512_mask_sub_epi8,
+                0xffff_0000_ffff_0000,
+                _mm512_shuffle_i64x2::<0b10_11_00_01>(x, x),
+                x
+            );
+            let x = stage_within!(
+                _mm512_add_epi8,
+                _mm512_mask_sub_epi8,
+                0xff00_ff00_ff00_ff00,
+                _mm512_shuffle_epi32::<0b01_00_11_10>(x),
+                x
+            );
+            stage_within!(
+                _mm512_add_epi8,
+                _mm512_mask_sub_epi8,
+                0xf0f0_f0f0_f0f0_f0f0,
+                _mm512_shuffle_epi32::<0b10_11_00_01>(x),
+                x
+            )
+        })
+    }
+
+    /// Eight times the sums and differences of neighbouring words.
+    #[inline(always)]
+    fn widened(self, x: __m512i) -> [__m512i; 2] {
+        avx512!([
+            _mm512_madd_epi16(x, _mm512_set1_epi16(8)),
+            _mm512_madd_epi16(x, _mm512_set1_epi32(0xfff8_0008u32 as i32)),
+        ])
+    }
+}
+
+impl Simd for Avx512 {
+    type F = [__m512; 2];
+    type I = [__m512i; 2];
+    type H = __m512i;
+    type B = __m256i;
+    type Nibbles<const N: usize> = [Self::I; N];
+
+    #[inline(always)]
+    fn outline<P: Part<Self>>(self, part: P) -> P::Output {
+        // SAFETY: a token exists only where `detect` saw the features that `enabled` requires.
+        unsafe { enabled(self, part) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: AVX-512 by the token; 32 floats are readable behind the reference, at any alignment.
+        unsafe { [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(16))] }
+    }
+    #[inline(always)]
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: AVX-512 by the token; 64 bytes are readable behind the reference, at any alignment.
+        unsafe { array!(2, i => _mm512_cvtph_ps(_mm256_loadu_si256(from.add(16 * i).cast()))) }
+    }
+    #[inline(always)]
+    fn load_bf16(self, from: &[u16; LANES]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: AVX-512 by the token; 64 bytes are readable behind the reference, at any alignment.
+        unsafe {
+            array!(2, i => _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(
+                _mm256_loadu_si256(from.add(16 * i).cast())
+            ))))
+        }
+    }
+    #[inline(always)]
+    fn store(self, v: Self::F, to: &mut [f32; LANES]) {
+        let to = to.as_mut_ptr();
+        // SAFETY: AVX-512 by the token; 32 floats are writable behind the reference, at any alignment.
+        unsafe {
+            _mm512_storeu_ps(to, v[0]);
+            _mm512_storeu_ps(to.add(16), v[1]);
+        }
+    }
+    #[inline(always)]
+    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
+        if !to.as_ptr().addr().is_multiple_of(64) {
+            return self.0.stream(self.halves(v), to);
+        }
+        let to = to.as_mut_ptr();
+        // SAFETY: AVX-512 by the token; 32 floats are writable behind the reference, aligned as asked for.
+        unsafe {
+            _mm512_stream_ps(to, v[0]);
+            _mm512_stream_ps(to.add(16), v[1]);
+        }
+    }
+    #[inline(always)]
+    fn store_f16(self, v: Self::F, to: &mut [u16; LANES]) {
+        let to = to.as_mut_ptr();
+        // To nearest, by the zeros of the lower bits.
+        let half = avx512!([
+            _mm512_cvtps_ph::<_MM_FROUND_NO_EXC>(v[0]),
+            _mm512_cvtps_ph::<_MM_FROUND_NO_EXC>(v[1]),
+        ]);
+        // SAFETY: AVX2 by the token; 64 bytes are writable behind the reference, at any alignment.
+        unsafe {
+            _mm256_storeu_si256(to.cast(), half[0]);
+            _mm256_storeu_si256(to.add(16).cast(), half[1]);
+        }
+    }
+    #[inline(always)]
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
+        // Half a unit in the last place, less one for even numbers: ties go to even.
+        let rounded = array!(2, i => avx512!({
+            let bits = _mm512_castps_si512(v[i]);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd)
+        }));
+        // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read, and 64 bytes are writable behind the
+        // reference, at any alignment.
+        unsafe {
+            let upper = _mm512_loadu_epi16(UPPER_WORDS.0.as_ptr());
+            let words = _mm512_permutex2var_epi16(rounded[0], upper, rounded[1]);
+            _mm512_storeu_epi16(to.as_mut_ptr().cast(), words);
+        }
+    }
+    #[inline(always)]
+    fn fence(self) {
+        self.0.fence();
+    }
+    #[inline(always)]
+    fn prefetch<T>(self, from: &[T]) {
+        self.0.prefetch(from);
+    }
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        avx512!([_mm512_set1_ps(x); 2])
+    }
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(_mm512_add_ps, a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(_mm512_sub_ps, a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(_mm512_mul_ps, a, b)
+    }
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(_mm512_min_ps, a, b)
+    }
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        each!(_mm512_max_ps, a, b)
+    }
+    #[inline(always)]
+    fn abs(self, a: Self::F) -> Self::F {
+        each!(_mm512_abs_ps, a)
+    }
+    #[inline(always)]
+    fn round(self, a: Self::F) -> Self::F {
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        avx512!([
+            _mm512_roundscale_ps::<NEAREST>(a[0]),
+            _mm512_roundscale_ps::<NEAREST>(a[1]),
+        ])
+    }
+    #[inline(always)]
+    fn gt(self, a: Self::F, b: Self::F) -> Self::I {
+        array!(2, i => avx512!(
+            _mm512_maskz_set1_epi32(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a[i], b[i]), -1)
+        ))
+    }
+    #[inline(always)]
+    fn above(self, a: Self::F, b: Self::F) -> u32 {
+        let masks = array!(2, i => avx512!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a[i], b[i])));
+        u32::from(masks[0]) | u32::from(masks[1]) << 16
+    }
+    #[inline(always)]
+    fn bits(self, a: Self::F) -> Self::I {
+        each!(_mm512_castps_si512, a)
+    }
+    #[inline(always)]
+    fn float_of_bits(self, a: Self::I) -> Self::F {
+        each!(_mm512_castsi512_ps, a)
+    }
+    #[inline(always)]
+    fn truncate(self, a: Self::F) -> Self::I {
+        each!(_mm512_cvttps_epi32, a)
+    }
+    #[inline(always)]
+    fn to_float(self, a: Self::I) -> Self::F {
+        each!(_mm512_cvtepi32_ps, a)
+    }
+    /// Every stage is between two registers, which are exchanged for a bit of the lanes' numbers in between; the order
+    /// is restored at the end.
+    #[inline(always)]
+    fn wht(self, a: Self::F) -> Self::F {
+        // SAFETY: AVX-512 by the token; each table has the 64 bytes that are read.
+        let undo = unsafe {
+            [
+                _mm512_loadu_epi32(UNDO[0].0.as_ptr()),
+                _mm512_loadu_epi32(UNDO[1].0.as_ptr()),
+            ]
+        };
+        avx512!({
+            let a = stage!(a);
+            let a = stage!(exchange_8!(a));
+            let a = stage!(exchange_4!(a));
+            let a = stage!(exchange_2!(a));
+            let a = stage!(exchange_2!(a));
+            [
+                _mm512_permutex2var_ps(a[0], undo[0], a[1]),
+                _mm512_permutex2var_ps(a[0], undo[1], a[1]),
+            ]
+        })
+    }
+    #[inline(always)]
+    fn fold_add(self, a: Self::F) -> Folded {
+        fold!(_mm512_add_ps, _mm256_add_ps, a)
+    }
+    #[inline(always)]
+    fn fold_min(self, a: Self::F) -> Folded {
+        fold!(_mm512_min_ps, _mm256_min_ps, a)
+    }
+    #[inline(always)]
+    fn fold_max(self, a: Self::F) -> Folded {
+        fold!(_mm512_max_ps, _mm256_max_ps, a)
+    }
+    #[inline(always)]
+    fn reduce_add(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        self.0.reduce_add(a)
+    }
+    #[inline(always)]
+    fn reduce_min(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        self.0.reduce_min(a)
+    }
+    #[inline(always)]
+    fn reduce_max(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+        self.0.reduce_max(a)
+    }
+
+    #[inline(always)]
+    fn load_i(self, from: &[i32; LANES]) -> Self::I {
+        let from = from.as_ptr();
+        // SAFETY: AVX-512 by the token; 32 numbers are readable behind the reference, at any alignment.
+        unsafe { [_mm512_loadu_epi32(from), _mm512_loadu_epi32(from.add(16))] }
+    }
+    #[inline(always)]
+    fn load_i8(self, from: &[i8; LANES]) -> Self::I {
+        let from = from.as_ptr();
+        // SAFETY: AVX-512 by the token; 32 bytes are readable behind the reference, at any alignment.
+        unsafe { array!(2, i => _mm512_cvtepi8_epi32(_mm_loadu_si128(from.add(16 * i).cast()))) }
+    }
+    #[inline(always)]
+    fn splat_i(self, x: i32) -> Self::I {
+        avx512!([_mm512_set1_epi32(x); 2])
+    }
+    #[inline(always)]
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm512_add_epi32, a, b)
+    }
+    #[inline(always)]
+    fn sub_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm512_sub_epi32, a, b)
+    }
+    #[inline(always)]
+    fn mul_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm512_mullo_epi32, a, b)
+    }
+    #[inline(always)]
+    fn max_i(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm512_max_epi32, a, b)
+    }
+    #[inline(always)]
+    fn xor(self, a: Self::I, b: Self::I) -> Self::I {
+        each!(_mm512_xor_si512, a, b)
+    }
+    // Constant counts in every lane become immediate ones; the immediate's type is not that of `BITS`.
+    #[inline(always)]
+    fn shl<const BITS: i32>(self, a: Self::I) -> Self::I {
+        let by = self.splat_i(BITS);
+        each!(_mm512_sllv_epi32, a, by)
+    }
+    #[inline(always)]
+    fn shr<const BITS: i32>(self, a: Self::I) -> Self::I {
+        let by = self.splat_i(BITS);
+        each!(_mm512_srlv_epi32, a, by)
+    }
+    #[inline(always)]
+    fn reduce_max_i(self, a: Self::I) -> i32 {
+        avx512!(_mm512_reduce_max_epi32(_mm512_max_epi32(a[0], a[1])))
+    }
+    #[inline(always)]
+    fn add_at<const N: usize>(self, a: [Self::I; N], at: usize, x: i16) -> [Self::I; N] {
+        let whole = self.splat_i(i32::from(x) * (N * LANES) as i32);
+        let window = &ONE[127 - at % 128..];
+        let window = window[..N * LANES].as_chunks::<LANES>().0;
+        array!(N, v => {
+            let window = self.load_i(&window[v]);
+            self.add_i(a[v], array!(2, i => avx512!(_mm512_and_si512(window[i], whole[i]))))
+        })
+    }
+    #[inline(always)]
+    fn low_bytes(self, a: Self::I) -> Self::B {
+        // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
+        let low = unsafe { _mm512_loadu_epi8(LOW_BYTES.0.as_ptr()) };
+        avx512!(_mm512_castsi512_si256(_mm512_permutex2var_epi8(a[0], low, a[1])))
+    }
+
+    #[inline(always)]
+    fn to_bytes(self, a: Self::F) -> Self::B {
+        pack!(_mm512_packus_epi16, a)
+    }
+    #[inline(always)]
+    fn to_signed_bytes(self, a: Self::F) -> Self::B {
+        pack!(_mm512_packs_epi16, a)
+    }
+    #[inline(always)]
+    fn eight_times(self, a: Self::B) -> Self::F {
+        let wide = avx512!([
+            _mm512_cvtepu8_epi32(_mm256_castsi256_si128(a)),
+            _mm512_cvtepu8_epi32(_mm256_extracti128_si256::<1>(a)),
+        ]);
+        self.to_float(self.shl::<3>(wide))
+    }
+    #[inline(always)]
+    fn bytes_to_h(self, a: Self::B) -> Self::H {
+        avx512!(_mm512_cvtepu8_epi16(a))
+    }
+    #[inline(always)]
+    fn splat_b(self, x: u8) -> Self::B {
+        self.0.splat_b(x)
+    }
+    #[inline(always)]
+    fn repeat<const BYTES: usize>(self, from: &[u8; BYTES]) -> Self::B {
+        self.0.repeat(from)
+    }
+    #[inline(always)]
+    fn store_or<const BYTES: usize>(self, a: Self::B, to: &mut [u8; BYTES]) {
+        self.0.store_or(a, to);
+    }
+    #[inline(always)]
+    fn and_b(self, a: Self::B, b: Self::B) -> Self::B {
+        self.0.and_b(a, b)
+    }
+    #[inline(always)]
+    fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
+        self.0.or_b(a, b)
+    }
+    #[inline(always)]
+    fn min_b(self, a: Self::B, b: Self::B) -> Self::B {
+        self.0.min_b(a, b)
+    }
+    #[inline(always)]
+    fn shl_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
+        self.0.shl_b(a, by)
+    }
+    #[inline(always)]
+    fn shr_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
+        self.0.shr_b(a, by)
+    }
+    #[inline(always)]
+    fn least<const N: usize>(self, a: &[Self::B; N]) -> usize {
+        self.0.least(a)
+    }
+    #[inline(always)]
+    fn sign_ranges<const N: usize>(self, values: [Self::B; N]) -> [Self::B; N] {
+        let mut ranges = values;
+        match N {
+            1 => {
+                let all = self.with_negated(values[0]);
+                ranges[0] = self.sign_ranges_64([all, all])[0];
+            }
+            2 => {
+                let pair = [self.with_negated(values[0]), self.with_negated(values[N - 1])];
+                let both = self.sign_ranges_64(avx512!(sign_stage!(pair)));
+                (ranges[0], ranges[N - 1]) = (both[0], both[1]);
+            }
+            _ => {
+                let a = array!(N, v => self.with_negated(values[v]));
+                // The stage of 64: lowers, then uppers.
+                let (low, high) = avx512!((sign_stage!([a[0], a[N / 2]]), sign_stage!([a[1], a[N / 2 + 1]])));
+                for half in 0..2 {
+                    let both = self.sign_ranges_64(avx512!(sign_stage!([low[half], high[half]])));
+                    (ranges[half * 2], ranges[half * 2 + 1]) = (both[0], both[1]);
+                }
+            }
+        }
+        ranges
+    }
+
+    #[inline(always)]
+    fn load_h(self, from: &[i16; LANES]) -> Self::H {
+        // SAFETY: AVX-512 by the token; 64 bytes are readable behind the reference, at any alignment.
+        unsafe { _mm512_loadu_epi16(from.as_ptr()) }
+    }
+    #[inline(always)]
+    fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx512!(_mm512_add_epi16(a, b))
+    }
+    #[inline(always)]
+    fn sub_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx512!(_mm512_sub_epi16(a, b))
+    }
+    #[inline(always)]
+    fn xor_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx512!(_mm512_xor_si512(a, b))
+    }
+    #[inline(always)]
+    fn wht_h(self, a: Self::H) -> Self::H {
+        avx512!({
+            let a = stage_within!(
+                _mm512_add_epi16,
+                _mm512_mask_sub_epi16,
+                0xffff_0000,
+                swap_halves!(a),
+                a
+            );
+            let a = stage_within!(
+                _mm512_add_epi16,
+                _mm512_mask_sub_epi16,
+                0xff00_ff00,
+                _mm512_shuffle_i64x2::<0b10_11_00_01>(a, a),
+                a
+            );
+            let a = stage_within!(
+                _mm512_add_epi16,
+                _mm512_mask_sub_epi16,
+                0xf0f0_f0f0,
+                _mm512_shuffle_epi32::<0b01_00_11_10>(a),
+                a
+            );
+            let a = stage_within!(
+                _mm512_add_epi16,
+                _mm512_mask_sub_epi16,
+                0xcccc_cccc,
+                _mm512_shuffle_epi32::<0b10_11_00_01>(a),
+                a
+            );
+            stage_within!(
+                _mm512_add_epi16,
+                _mm512_mask_sub_epi16,
+                0xaaaa_aaaa,
+                _mm512_rol_epi32::<16>(a),
+                a
+            )
+        })
+    }
+    #[inline(always)]
+    fn h_to_i(self, a: Self::H) -> Self::I {
+        avx512!([
+            _mm512_cvtepi16_epi32(_mm512_castsi512_si256(a)),
+            _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64::<1>(a)),
+        ])
+    }
+    /// 64 nibbles in a register. Bits 2, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit; bit 3
+    /// by adding neighbours into words, bits 6 and 5 between registers of words, of which the sums' and the
+    /// differences' halves are exchanged, and bit 4 by adding neighbours, times eight, into i32: the bits that
+    /// end in registers are those that widening and the exchange put there.
+    #[inline(always)]
+    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N] {
+        let low = NIBBLE_SIGNS[row % LANES];
+        let high = if row & LANES == 0 { low } else { !low };
+        let negated = u64::from(low) | u64::from(high) << 32;
+        let mut n = [self.splat_i(0); N];
+        if N == 1 {
+            // Beside itself, for the differences.
+            let x = avx512!(joined!(a[0], a[0]));
+            let x = self.wht_nibbles_8(x, negated);
+            n[0] = self.widened(avx512!({
+                let odd = 0xaaaa_aaaa_0000_0000;
+                let x = _mm512_mask_sub_epi8(x, odd, _mm512_setzero_si512(), x);
+                _mm512_maddubs_epi16(_mm512_set1_epi8(1), x)
+            }));
+            return n;
+        }
+        let mut sums = [avx512!(_mm512_setzero_si512()); N];
+        let mut differences = sums;
+        for j in 0..N / 2 {
+            let x = avx512!(joined!(a[2 * j], a[2 * j + 1]));
+            let flipped = walsh(j, row / (2 * LANES));
+            let x = self.wht_nibbles_8(x, if flipped { !negated } else { negated });
+            (sums[j], differences[j]) = avx512!({
+                let ones = _mm512_set1_epi8(1);
+                let odd = _mm512_mask_sub_epi8(x, 0xaaaa_aaaa_aaaa_aaaa, _mm512_setzero_si512(), x);
+                (_mm512_maddubs_epi16(ones, x), _mm512_maddubs_epi16(ones, odd))
+            });
+        }
+        if N == 4 {
+            for half in [&mut sums, &mut differences] {
+                (half[0], half[1]) = avx512!((
+                    _mm512_add_epi16(half[0], half[1]),
+                    _mm512_sub_epi16(half[0], half[1])
+                ));
+            }
+        }
+        for j in 0..N / 2 {
+            let (low, high) = avx512!((
+                _mm512_shuffle_i64x2::<0b01_00_01_00>(sums[j], differences[j]),
+                _mm512_shuffle_i64x2::<0b11_10_11_10>(sums[j], differences[j])
+            ));
+            n[2 * j] = self.widened(avx512!(_mm512_add_epi16(low, high)));
+            n[2 * j + 1] = self.widened(avx512!(_mm512_sub_epi16(low, high)));
+        }
+        n
+    }
+    #[inline(always)]
+    fn wht_nibbles_end<const N: usize>(self, a: [Self::I; N]) -> [Self::I; N] {
+        a
+    }
+}

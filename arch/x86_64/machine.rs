@@ -1,0 +1,20 @@
+//! What the level [`super::avx512`] is compiled against: the machine's instructions. In tests it is compiled a second
+//! time, against [`super::model`].
+
+pub(super) use core::arch::x86_64::*;
+
+use crate::arch::{Part, Simd};
+
+cpufeatures::new!(features, "avx512f", "avx512bw", "avx512vl", "avx512vbmi");
+
+/// Whether the machine, and its operating system, have the features that [`enabled`] requires beside AVX2 and F16C.
+pub(super) fn detected() -> bool {
+    features::get()
+}
+
+/// Runs `part` in a function that has the instructions.
+#[inline(never)]
+#[target_feature(enable = "avx2,f16c,avx512f,avx512bw,avx512vl,avx512vbmi")]
+pub(super) fn enabled<S: Simd, P: Part<S>>(s: S, part: P) -> P::Output {
+    part.run(s)
+}
