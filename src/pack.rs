@@ -121,12 +121,12 @@ fn pack_plane<'a, S: Simd, const N: usize, const W: usize>(
 }
 
 #[inline(always)]
-fn unpack_plane<'a, S: Simd, const N: usize, const W: usize>(
+fn unpack_plane<S: Simd, const N: usize, const W: usize>(
     s: S,
-    bytes: &'a [u8],
+    bytes: &[u8],
     width: u8,
     codes: Codes<S, N>,
-) -> (&'a [u8], Codes<S, N>) {
+) -> (&[u8], Codes<S, N>) {
     if usize::from(width) & W == 0 {
         return (bytes, codes);
     }

@@ -62,7 +62,7 @@ impl Units {
     #[inline(always)]
     fn nearest_code(self, size: f32) -> i32 {
         let top = ((size.to_bits() + 0x8_0000) >> 20) as i32;
-        (top - self.bias).max(0).min(255)
+        within_u8(top - self.bias)
     }
 
     #[inline(always)]
@@ -87,8 +87,15 @@ impl Units {
     #[inline(always)]
     fn code_at_least(self, size: f32) -> i32 {
         let top = ((size.to_bits() + 0xf_ffff) >> 20) as i32;
-        (top - self.bias).max(0).min(255)
+        within_u8(top - self.bias)
     }
+}
+
+/// Two selections, where `clamp` would be branches, which no compiler makes vectors of.
+#[allow(clippy::manual_clamp)]
+#[inline(always)]
+fn within_u8(code: i32) -> i32 {
+    code.max(0).min(255)
 }
 
 /// The unit that a decoder computes: exact, a normal f32 for every valid base.

@@ -687,10 +687,7 @@ impl RowJob<'_> {
             descriptors = rest;
             s.outline(Write {
                 block: &*tiles,
-                dither: match dither {
-                    Some(dither) => Some(dither.at((start * G) as u32)),
-                    None => None,
-                },
+                dither: dither.map(|dither| dither.at((start * G) as u32)),
                 descriptors: &mut *described,
                 codes: &mut *some,
             });
