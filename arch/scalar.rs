@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{BLOCK, Folded, LANES, Part, Simd, array, walsh};
+use super::{BLOCK, Folded, LANES, Part, Simd, array};
 
 /// Adding 1.5 * 2^23 rounds a small number to an integer, to nearest, ties to even, in the sum's low bits.
 const ROUNDER: f32 = 12_582_912.0;
@@ -15,19 +15,19 @@ pub(crate) struct Scalar;
 // take minutes to compile and many kilobytes, and are no faster.
 
 #[inline(never)]
-fn map<A: Copy, B: Copy + Default>(a: [A; LANES], f: impl Fn(A) -> B) -> [B; LANES] {
+fn map<A: Copy, B: Copy + Default>(a: &[A; LANES], f: impl Fn(A) -> B) -> [B; LANES] {
     let mut out = [B::default(); LANES];
     for (out, a) in out.iter_mut().zip(a) {
-        *out = f(a);
+        *out = f(*a);
     }
     out
 }
 
 #[inline(never)]
-fn zip<A: Copy, B: Copy + Default>(a: [A; LANES], b: [A; LANES], f: impl Fn(A, A) -> B) -> [B; LANES] {
+fn zip<A: Copy, B: Copy + Default>(a: &[A; LANES], b: &[A; LANES], f: impl Fn(A, A) -> B) -> [B; LANES] {
     let mut out = [B::default(); LANES];
-    for (out, (a, b)) in out.iter_mut().zip(a.into_iter().zip(b)) {
-        *out = f(a, b);
+    for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(b)) {
+        *out = f(*a, *b);
     }
     out
 }
@@ -98,11 +98,11 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn load_f16(self, from: &[u16; LANES]) -> Self::F {
-        map(*from, |bits| f16::from_bits(bits).to_f32())
+        map(from, |bits| f16::from_bits(bits).to_f32())
     }
     #[inline(always)]
     fn load_bf16(self, from: &[u16; LANES]) -> Self::F {
-        map(*from, |bits| f32::from_bits(u32::from(bits) << 16))
+        map(from, |bits| f32::from_bits(u32::from(bits) << 16))
     }
     #[inline(always)]
     fn store(self, v: Self::F, to: &mut [f32; LANES]) {
@@ -114,11 +114,11 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]) {
-        *to = map(v, |v| f16::from_f32(v).to_bits());
+        *to = map(&v, |v| f16::from_f32(v).to_bits());
     }
     #[inline(always)]
     fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
-        *to = map(v, |v| bf16::from_f32(v).to_bits());
+        *to = map(&v, |v| bf16::from_f32(v).to_bits());
     }
     #[inline(always)]
     fn fence(self) {}
@@ -130,35 +130,35 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn add(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| a + b)
+        zip(&a, &b, |a, b| a + b)
     }
     #[inline(always)]
     fn sub(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| a - b)
+        zip(&a, &b, |a, b| a - b)
     }
     #[inline(always)]
     fn mul(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, |a, b| a * b)
+        zip(&a, &b, |a, b| a * b)
     }
     #[inline(always)]
     fn min(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, least_of)
+        zip(&a, &b, least_of)
     }
     #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        zip(a, b, largest_of)
+        zip(&a, &b, largest_of)
     }
     #[inline(always)]
     fn abs(self, a: Self::F) -> Self::F {
-        map(a, f32::abs)
+        map(&a, f32::abs)
     }
     #[inline(always)]
     fn round(self, a: Self::F) -> Self::F {
-        map(a, |a| (a + ROUNDER) - ROUNDER)
+        map(&a, |a| (a + ROUNDER) - ROUNDER)
     }
     #[inline(always)]
     fn gt(self, a: Self::F, b: Self::F) -> Self::I {
-        zip(a, b, |a, b| -i32::from(a > b))
+        zip(&a, &b, |a, b| -i32::from(a > b))
     }
     #[inline(never)]
     fn above(self, a: Self::F, b: Self::F) -> u32 {
@@ -170,19 +170,19 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
-        map(a, |a| a.to_bits() as i32)
+        map(&a, |a| a.to_bits() as i32)
     }
     #[inline(always)]
     fn float_of_bits(self, a: Self::I) -> Self::F {
-        map(a, |a| f32::from_bits(a as u32))
+        map(&a, |a| f32::from_bits(a as u32))
     }
     #[inline(always)]
     fn truncate(self, a: Self::F) -> Self::I {
-        map(a, |a| a as i32)
+        map(&a, |a| a as i32)
     }
     #[inline(always)]
     fn to_float(self, a: Self::I) -> Self::F {
-        map(a, |a| a as f32)
+        map(&a, |a| a as f32)
     }
     #[inline(always)]
     fn wht(self, mut a: Self::F) -> Self::F {
@@ -220,7 +220,7 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn load_i8(self, from: &[i8; LANES]) -> Self::I {
-        map(*from, i32::from)
+        map(from, i32::from)
     }
     #[inline(always)]
     fn splat_i(self, x: i32) -> Self::I {
@@ -228,31 +228,31 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I {
-        zip(a, b, i32::wrapping_add)
+        zip(&a, &b, i32::wrapping_add)
     }
     #[inline(always)]
     fn sub_i(self, a: Self::I, b: Self::I) -> Self::I {
-        zip(a, b, i32::wrapping_sub)
+        zip(&a, &b, i32::wrapping_sub)
     }
     #[inline(always)]
     fn mul_i(self, a: Self::I, b: Self::I) -> Self::I {
-        zip(a, b, i32::wrapping_mul)
+        zip(&a, &b, i32::wrapping_mul)
     }
     #[inline(always)]
     fn max_i(self, a: Self::I, b: Self::I) -> Self::I {
-        zip(a, b, |a, b| if a > b { a } else { b })
+        zip(&a, &b, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
     fn xor(self, a: Self::I, b: Self::I) -> Self::I {
-        zip(a, b, |a, b| a ^ b)
+        zip(&a, &b, |a, b| a ^ b)
     }
     #[inline(always)]
     fn shl<const BITS: i32>(self, a: Self::I) -> Self::I {
-        map(a, |a| a << BITS)
+        map(&a, |a| a << BITS)
     }
     #[inline(always)]
     fn shr<const BITS: i32>(self, a: Self::I) -> Self::I {
-        map(a, |a| (a as u32 >> BITS) as i32)
+        map(&a, |a| (a as u32 >> BITS) as i32)
     }
     #[inline(always)]
     fn reduce_max_i(self, a: Self::I) -> i32 {
@@ -265,24 +265,24 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn low_bytes(self, a: Self::I) -> Self::B {
-        map(a, |a| a as u8)
+        map(&a, |a| a as u8)
     }
 
     #[inline(always)]
     fn to_bytes(self, a: Self::F) -> Self::B {
-        map(a, |a| (limited(a, 0.0, 255.0) + ROUNDER).to_bits() as u8)
+        map(&a, |a| (limited(a, 0.0, 255.0) + ROUNDER).to_bits() as u8)
     }
     #[inline(always)]
     fn to_signed_bytes(self, a: Self::F) -> Self::B {
-        map(a, |a| (limited(a, -128.0, 127.0) + ROUNDER).to_bits() as u8)
+        map(&a, |a| (limited(a, -128.0, 127.0) + ROUNDER).to_bits() as u8)
     }
     #[inline(always)]
     fn eight_times(self, a: Self::B) -> Self::F {
-        map(a, |a| 8.0 * f32::from(a))
+        map(&a, |a| 8.0 * f32::from(a))
     }
     #[inline(always)]
     fn bytes_to_h(self, a: Self::B) -> Self::H {
-        map(a, i16::from)
+        map(&a, i16::from)
     }
     #[inline(always)]
     fn splat_b(self, x: u8) -> Self::B {
@@ -298,15 +298,15 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn and_b(self, a: Self::B, b: Self::B) -> Self::B {
-        zip(a, b, |a, b| a & b)
+        zip(&a, &b, |a, b| a & b)
     }
     #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
-        zip(a, b, |a, b| a | b)
+        zip(&a, &b, |a, b| a | b)
     }
     #[inline(always)]
     fn min_b(self, a: Self::B, b: Self::B) -> Self::B {
-        zip(a, b, |a, b| if a < b { a } else { b })
+        zip(&a, &b, |a, b| if a < b { a } else { b })
     }
     #[inline(never)]
     fn shl_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
@@ -346,7 +346,7 @@ impl Simd for Scalar {
                 (low.0.max(high.1), low.1.max(high.0)),
             )
         });
-        array!(N, v => map(pairs[v], |(largest, negated)| largest.wrapping_add(negated) as u8))
+        array!(N, v => map(&pairs[v], |(largest, negated)| largest.wrapping_add(negated) as u8))
     }
 
     #[inline(always)]
@@ -355,15 +355,15 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
-        zip(a, b, i16::wrapping_add)
+        zip(&a, &b, i16::wrapping_add)
     }
     #[inline(always)]
     fn sub_h(self, a: Self::H, b: Self::H) -> Self::H {
-        zip(a, b, i16::wrapping_sub)
+        zip(&a, &b, i16::wrapping_sub)
     }
     #[inline(always)]
     fn xor_h(self, a: Self::H, b: Self::H) -> Self::H {
-        zip(a, b, |a, b| a ^ b)
+        zip(&a, &b, |a, b| a ^ b)
     }
     #[inline(always)]
     fn wht_h(self, mut a: Self::H) -> Self::H {
@@ -372,22 +372,25 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn h_to_i(self, a: Self::H) -> Self::I {
-        map(a, i32::from)
+        map(&a, i32::from)
     }
     #[inline(never)]
     fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::H; N] {
-        let mut n = [[0i16; LANES]; N];
-        for (k, (n, &byte)) in n.as_flattened_mut().iter_mut().zip(a.as_flattened()).enumerate() {
-            let byte = i16::from(byte);
-            *n = if walsh(row, k) { -byte } else { byte };
+        let mut sums = [[0i16; LANES]; N];
+        for (sum, &byte) in sums.as_flattened_mut().iter_mut().zip(a.as_flattened()) {
+            *sum = i16::from(byte);
         }
-        butterfly(n.as_flattened_mut(), |a, b| {
-            (a.wrapping_add(b), a.wrapping_sub(b))
-        });
+        let sums = sums.as_flattened_mut();
+        butterfly(sums, |a, b| (a.wrapping_add(b), a.wrapping_sub(b)));
+        // Signs by a row exchange the sums: that of element i is at i XOR row.
+        let mut n = [[0i16; LANES]; N];
+        for (i, n) in n.as_flattened_mut().iter_mut().enumerate() {
+            *n = sums[(i ^ row) % (N * LANES)];
+        }
         n
     }
     #[inline(always)]
     fn wht_nibbles_end<const N: usize>(self, a: [Self::H; N]) -> [Self::I; N] {
-        array!(N, v => map(a[v], |n| 8 * i32::from(n)))
+        array!(N, v => map(&a[v], |n| 8 * i32::from(n)))
     }
 }

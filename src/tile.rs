@@ -16,6 +16,8 @@ pub(crate) const MAX_TILE: usize = 128;
 pub(crate) struct Scale<'a> {
     pub(crate) exponents: Option<&'a [i8]>,
     pub(crate) exponent: i32,
+    /// The row's elements as they are lie below 2 to this power.
+    pub(crate) octave: i32,
     /// Some power is not a normal f32, but a product of two.
     pub(crate) split: bool,
 }

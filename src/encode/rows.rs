@@ -555,6 +555,7 @@ fn scale_row<'t, S: Simd, E: Lanes>(
     let scale = Scale {
         exponents,
         exponent,
+        octave: (peak >> 23) - 126,
         split: exponent + most >= 127,
     };
     Ok((scale, base as u8))
@@ -624,7 +625,7 @@ impl RowJob<'_> {
             && config.effort == Effort::Best
             && config.rounding == Rounding::Nearest;
         // No error exceeds what G codes of the widest unit can make.
-        let watched = self.may_overflow::<E>(512.0, scale.exponent);
+        let watched = self.may_overflow::<E>(512.0, &scale);
         let mut source = Source {
             row: x,
             next: &[],
@@ -697,7 +698,13 @@ impl RowJob<'_> {
                     let width = tiles.widths[t];
                     let (packed, rest) = codes.split_at_mut(pack::packed_len(G, width));
                     codes = rest;
-                    if self.may_overflow::<E>(tiles.grids.get(t).step() * G as f32, scale.exponent) {
+                    // A constant may be as far from an element as the row's largest is.
+                    let error = if width == 0 {
+                        2.0
+                    } else {
+                        tiles.grids.get(t).step() * G as f32
+                    };
+                    if self.may_overflow::<E>(error, &scale) {
                         self.limit::<E, N, G>(x, start + t, &scale, base, width, units, descriptor, packed);
                     }
                 }
@@ -763,10 +770,12 @@ impl RowJob<'_> {
     /// Whether some element might decode to an infinity, before its channel exponent or in the source type after it,
     /// with an error of up to twice `error`. A row is scaled to below 2.
     #[inline(always)]
-    fn may_overflow<E: Element>(&self, error: f32, exponent: i32) -> bool {
-        let bound = 2.0 + 2.0 * error;
-        let exponent = (bound.to_bits() >> 23) as i32 - 126 + exponent;
-        exponent + self.plan.extremes.1 > E::SAFE_EXPONENT || exponent > 127
+    fn may_overflow<E: Element>(&self, error: f32, scale: &Scale<'_>) -> bool {
+        // Above the binary logarithm of a number above 0.
+        let above = |x: f32| (x.to_bits() >> 23) as i32 - 126;
+        let error_octave = above(2.0 * error) + scale.exponent + self.plan.extremes.1;
+        scale.octave.max(error_octave) + 1 > E::SAFE_EXPONENT
+            || above(2.0 + 2.0 * error) + scale.exponent > 127
     }
 
     /// Makes sure that a tile near the end of the source type's range decodes to finite values: as it is
