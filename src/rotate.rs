@@ -186,7 +186,7 @@ mod tests {
         let at = |i: usize| i32::from(q[i / LANES][i % LANES]);
         for pivot in 0..g {
             let n = inverse::<Scalar, N>(Scalar, &q, width, pivot);
-            let zero_point = (pivot as i16 * 511) ^ -77;
+            let zero_point = (pivot as i16).wrapping_mul(511) ^ -77;
             let n = Scalar.add_at(n, pivot, zero_point);
             for i in 0..g {
                 let exact: i32 = (0..g).map(|k| sylvester(i ^ pivot, k) as i32 * at(k)).sum();
