@@ -171,6 +171,22 @@ struct Inspection<'a> {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    run_to(args, &mut Output::stdout())
+}
+
+/// Runs the command on the file at `path`, without a picture, and writes its results to `out`.
+pub(crate) fn report(path: &Path, json: bool, out: &mut impl Write) -> Result<(), Failure> {
+    let args = Args {
+        file: path.to_owned(),
+        frame: None,
+        png: None,
+        all: false,
+        json,
+    };
+    run_to(&args, out)
+}
+
+fn run_to(args: &Args, out: &mut impl Write) -> Result<(), Failure> {
     if let Some(png) = &args.png {
         distinct(&args.file, png)?;
     }
@@ -193,7 +209,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     if whole.is_err() && inspection.report.kind.is_empty() {
         return whole;
     }
-    inspection.show()?;
+    inspection.show(out)?;
+    out.flush()?;
     if let Some(path) = &args.png {
         inspection.draw(path)?;
     } else if let Some(frame) = args.frame
@@ -418,13 +435,12 @@ impl Inspection<'_> {
         }
     }
 
-    fn show(&self) -> Result<(), Failure> {
+    fn show(&self, out: &mut impl Write) -> Result<(), Failure> {
         let report = &self.report;
-        let mut out = Output::stdout();
         if self.args.json {
-            serde_json::to_writer_pretty(&mut out, report)?;
+            serde_json::to_writer_pretty(&mut *out, report)?;
             writeln!(out)?;
-            return out.finish();
+            return Ok(());
         }
         write!(out, "{}: {}", report.file, report.kind)?;
         if !report.tensors.is_empty() {
@@ -453,9 +469,9 @@ impl Inspection<'_> {
             writeln!(out, "  {}", fault.show())?;
         }
         if let Some(chosen) = &self.chosen {
-            text::details(&mut out, chosen)?;
+            text::details(out, chosen)?;
         }
-        out.finish()
+        Ok(())
     }
 
     fn no_frame(&self, frame: u64) -> Failure {
