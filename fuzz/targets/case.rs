@@ -82,6 +82,7 @@ impl Case {
         let header = header(&self.frame, self.table.is_some());
         if let Some(table) = &mut self.table
             && header.exponents == Exponents::Agreed
+            && !header.is_empty()
             && mend
         {
             table.resize(header.width as usize, 0);

@@ -58,7 +58,7 @@ fn all_ways<E: Output>(case: &Case) {
         return;
     };
     let Ok(header) = result else { return };
-    let rows = u32::from(case.choice >> 2) % (header.rows + 1);
+    let rows = u32::from(case.choice >> 2) % header.rows.saturating_add(1);
     for range in [0..rows, rows..header.rows] {
         let at = |row: u32| row as usize * header.width as usize;
         let expected = &values[at(range.start)..at(range.end)];
