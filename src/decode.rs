@@ -65,7 +65,6 @@ impl<'t> Decoder<'t> {
         }
     }
 
-    #[cfg(feature = "rayon")]
     pub(crate) const fn exponents(&self) -> Option<&'t [i8]> {
         self.table
     }
@@ -157,7 +156,8 @@ impl<'t> Decoder<'t> {
         Ok(header)
     }
 
-    fn some_rows(
+    /// `out` is not zeroed on error.
+    pub(crate) fn some_rows(
         &self,
         frame: &Frame<'_>,
         rows: Range<u32>,
