@@ -33,6 +33,11 @@ fn round_trip() {
 }
 
 #[test]
+fn stream_splits() {
+    replay("stream_splits", targets::stream_splits::run);
+}
+
+#[test]
 fn no_leak() {
     replay("no_leak", targets::no_leak::run);
 }

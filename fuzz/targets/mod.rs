@@ -10,3 +10,4 @@ pub(crate) mod no_leak;
 #[path = "../../tests/reference/mod.rs"]
 mod reference;
 pub(crate) mod round_trip;
+pub(crate) mod stream_splits;

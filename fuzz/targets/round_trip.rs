@@ -335,6 +335,33 @@ impl Job<'_> {
         assert_eq!(len, frame.len());
     }
 
+    /// Row by row, where that gives a frame at all; rows that the mask keeps are sent whatever they hold.
+    fn by_rows<E: Output>(&self, x: &[E], frame: &[u8]) {
+        if matches!(self.config.allocation, Allocation::Prune { .. }) {
+            return;
+        }
+        let mut piece = vec![
+            0x3c;
+            self.config
+                .stream_capacity(self.rows, self.width, E::SOURCE)
+                .expect("small")
+        ];
+        let (mut stream, len) = match self.encoder.stream::<E>(self.rows, self.width, &mut piece) {
+            Ok(begun) => begun,
+            Err(EncodeError::NotByRows(_)) => return,
+            Err(error) => panic!("{error:?}: {:?}", self.config),
+        };
+        let mut all = piece[..len].to_vec();
+        for row in 0..self.rows as usize {
+            let x = &x[row * self.width as usize..(row + 1) * self.width as usize];
+            let len = stream.row(x, &mut piece).expect("encoded above");
+            all.extend(&piece[..len]);
+        }
+        let len = stream.finish(&mut piece).expect("every row is there");
+        all.extend(&piece[..len]);
+        assert!(all == frame, "row by row gives other bytes: {:?}", self.config);
+    }
+
     /// Rows shared out, a body alone, and buffers that are too short.
     fn other_ways<E: Output>(&self, x: &[E], frame: &[u8]) {
         let Self { rows, width, .. } = *self;
@@ -366,6 +393,8 @@ impl Job<'_> {
         assert_eq!(len, alone.len());
         assert!(alone == frame[body]);
         assert!(header.encoding != Encoding::Raw || self.config.allocation == Allocation::Raw);
+
+        self.by_rows(x, frame);
 
         let short = frame.len() - 1 - usize::from(self.cut) % frame.len();
         assert!(matches!(

@@ -62,7 +62,10 @@ fn story<'p, E: Output, const N: usize>(
                 _ => 0,
             };
             let (values, rest) = bytes(&row).split_at(written * size_of::<E>());
-            assert!(rest.iter().all(|&byte| byte == 0xa5), "more than a row was written");
+            assert!(
+                rest.iter().all(|&byte| byte == 0xa5),
+                "more than a row was written"
+            );
             let told = match result {
                 Ok(None) => {
                     assert!(piece.is_empty());
@@ -113,7 +116,11 @@ fn stories<E: Output, const N: usize>(case: &Case, stream: &[u8]) {
         rest = after;
         more.then_some(piece)
     });
-    assert_eq!(whole, story::<E, N>(case, Level::detect(), pieces), "random pieces");
+    assert_eq!(
+        whole,
+        story::<E, N>(case, Level::detect(), pieces),
+        "random pieces"
+    );
 }
 
 /// One frame alone, against the whole decoder.
@@ -127,21 +134,16 @@ fn alone(case: &Case) {
         return;
     }
     let mut values = filled::<f32>(case.elements(), 0x5a);
-    let decoded = case
-        .decoder(Level::detect())
-        .decode(&case.frame, &mut values);
+    let decoded = case.decoder(Level::detect()).decode(&case.frame, &mut values);
     let story = story::<f32, N>(case, Level::detect(), [&case.frame[..]].into_iter());
     let expected = |told: &[(u64, Told)]| {
         let rows = if header.is_empty() { 0 } else { header.rows };
         let mut told = told.iter().map(|(_, told)| told);
-        told.next() == Some(&Told::Header(header))
-            && (0..rows).all(|row| {
-                let at = row as usize * header.width as usize;
-                let values = bytes(&values[at..at + header.width as usize]);
-                matches!(told.next(), Some(Told::Row(index, row_values)) if *index == row && row_values == values)
-            })
-            && told.next() == Some(&Told::End(header))
-            && told.next().is_none()
+        told.next() == Some(&Told::Header(header)) && (0..rows).all(|row| {
+            let at = row as usize * header.width as usize;
+            let values = bytes(&values[at..at + header.width as usize]);
+            matches!(told.next(), Some(Told::Row(index, row_values)) if *index == row && row_values == values)
+        }) && told.next() == Some(&Told::End(header)) && told.next().is_none()
     };
     match decoded {
         Ok(_) => assert!(expected(&story), "{header:?}: {story:?}"),
