@@ -8,6 +8,8 @@
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 #[allow(unsafe_code)]
 mod aarch64;
+#[cfg(any(target_arch = "x86_64", target_os = "none"))]
+pub(crate) mod crc32;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -217,14 +219,20 @@ pub(crate) trait Simd: Copy {
     /// From the upper halves of f32.
     fn load_bf16(self, from: &[u16; LANES]) -> Self::F;
     fn store(self, v: Self::F, to: &mut [f32; LANES]);
+    /// Whether [`Simd::stream`] differs from [`Simd::store`].
+    const STREAMS: bool = false;
     /// The same, past the caches where the machine can and the address is aligned; [`Simd::fence`] follows.
-    fn stream(self, v: Self::F, to: &mut [f32; LANES]);
+    #[inline(always)]
+    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
+        self.store(v, to);
+    }
     /// Rounded to binary16; no lane is a NaN.
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]);
     /// Rounded to bf16; no lane is a NaN.
     fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]);
     /// Orders what [`Simd::stream`] stored before whatever follows.
-    fn fence(self);
+    #[inline(always)]
+    fn fence(self) {}
     /// Asks for these bytes, or for none where the machine has no such hint.
     fn prefetch<T>(self, from: &[T]);
     fn splat(self, x: f32) -> Self::F;

@@ -65,19 +65,54 @@ fn limited(a: f32, low: f32, high: f32) -> f32 {
     least_of(largest_of(a, low), high)
 }
 
-/// Every pair of lanes `stride` apart, from the longest stride to the shortest.
+/// Every pair of lanes `stride` apart, from the longest stride to the shortest. Three strides at a time, while what
+/// they combine is in registers; a power of two from 32 to 128 lanes.
 #[inline(never)]
 fn butterfly<A: Copy>(a: &mut [A], f: impl Fn(A, A) -> (A, A)) {
-    let mut stride = a.len() / 2;
-    while stride > 0 {
-        for pair in a.chunks_exact_mut(2 * stride) {
-            let (low, high) = pair.split_at_mut(stride);
-            for (low, high) in low.iter_mut().zip(high) {
-                (*low, *high) = f(*low, *high);
+    match a.len() {
+        32 => strides::<A, 4>(a, 8, &f),
+        64 => strides::<A, 8>(a, 8, &f),
+        _ => {
+            strides::<A, 4>(a, 32, &f);
+            strides::<A, 4>(a, 8, &f);
+        }
+    }
+    strides::<A, 8>(a, 1, &f);
+}
+
+/// The strides `R / 2 * least`, and so on by halves, to `least`.
+#[inline(always)]
+fn strides<A: Copy, const R: usize>(a: &mut [A], least: usize, f: impl Fn(A, A) -> (A, A)) {
+    for group in a.chunks_exact_mut(R * least) {
+        for i in 0..least {
+            let mut lanes = [group[i]; R];
+            for j in 1..R {
+                lanes[j] = group[i + j * least];
+            }
+            let mut stride = R / 2;
+            while stride > 0 {
+                for j in 0..R {
+                    if j & stride == 0 {
+                        (lanes[j], lanes[j + stride]) = f(lanes[j], lanes[j + stride]);
+                    }
+                }
+                stride /= 2;
+            }
+            for j in 0..R {
+                group[i + j * least] = lanes[j];
             }
         }
-        stride /= 2;
     }
+}
+
+/// Eight bytes of two at a time.
+#[inline(always)]
+fn pairs(a: [u8; LANES], b: [u8; LANES], f: impl Fn(u64, u64) -> u64) -> [u8; LANES] {
+    let mut out = a;
+    for (out, b) in out.as_chunks_mut().0.iter_mut().zip(b.as_chunks().0) {
+        *out = f(u64::from_ne_bytes(*out), u64::from_ne_bytes(*b)).to_ne_bytes();
+    }
+    out
 }
 
 impl Simd for Scalar {
@@ -109,10 +144,6 @@ impl Simd for Scalar {
         *to = v;
     }
     #[inline(always)]
-    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
-        *to = v;
-    }
-    #[inline(always)]
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]) {
         *to = map(&v, |v| f16::from_f32(v).to_bits());
     }
@@ -120,8 +151,6 @@ impl Simd for Scalar {
     fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
         *to = map(&v, |v| bf16::from_f32(v).to_bits());
     }
-    #[inline(always)]
-    fn fence(self) {}
     #[inline(always)]
     fn prefetch<T>(self, _: &[T]) {}
     #[inline(always)]
@@ -298,17 +327,17 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn and_b(self, a: Self::B, b: Self::B) -> Self::B {
-        zip(&a, &b, |a, b| a & b)
+        pairs(a, b, |a, b| a & b)
     }
     #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
-        zip(&a, &b, |a, b| a | b)
+        pairs(a, b, |a, b| a | b)
     }
     #[inline(always)]
     fn min_b(self, a: Self::B, b: Self::B) -> Self::B {
         zip(&a, &b, |a, b| if a < b { a } else { b })
     }
-    #[inline(never)]
+    #[inline(always)]
     fn shl_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
         let mut out = a;
         for (out, by) in out.as_chunks_mut().0.iter_mut().zip(by) {
@@ -316,7 +345,7 @@ impl Simd for Scalar {
         }
         out
     }
-    #[inline(never)]
+    #[inline(always)]
     fn shr_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B {
         let mut out = a;
         for (out, by) in out.as_chunks_mut().0.iter_mut().zip(by) {

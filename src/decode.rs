@@ -226,11 +226,16 @@ impl<E: Lanes> Kernel for DecodeRows<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Self::Output {
-        let streams = size_of_val(self.out) >= STREAMED;
-        match (self.frame.header().tile_len(), streams) {
-            (32, _) => self.each::<S, 1, 32, false>(s),
-            (64, false) => self.each::<S, 2, 64, false>(s),
-            (64, true) => self.each::<S, 2, 64, true>(s),
+        match self.frame.header().tile_len() {
+            32 => self.each::<S, 1, 32, false>(s),
+            64 => {
+                if const { S::STREAMS && matches!(E::SOURCE, SourceType::F32) }
+                    && size_of_val(self.out) >= STREAMED
+                {
+                    return self.each::<S, 2, 64, true>(s);
+                }
+                self.each::<S, 2, 64, false>(s)
+            }
             _ => self.each::<S, 4, MAX_TILE, false>(s),
         }
     }

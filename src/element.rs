@@ -13,25 +13,6 @@ mod sealed {
     impl Sealed for half::bf16 {}
 }
 
-/// A slice of elements whose type is known at run time: what public functions, generic over [`Element`],
-/// hand on, so that the kernels are compiled once, in this crate.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub enum Elements<'a> {
-    F32(&'a [f32]),
-    F16(&'a [f16]),
-    Bf16(&'a [bf16]),
-}
-
-/// As [`Elements`], to write to.
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum ElementsMut<'a> {
-    F32(&'a mut [f32]),
-    F16(&'a mut [f16]),
-    Bf16(&'a mut [bf16]),
-}
-
 /// Runs `$body` with `$slice` bound to the typed slice inside.
 macro_rules! with_elements {
     ($kind:ident, $elements:expr, $slice:ident => $body:expr) => {
@@ -44,13 +25,85 @@ macro_rules! with_elements {
 }
 pub(crate) use with_elements;
 
+/// A slice of elements whose type is known at run time: what public functions, generic over [`Element`],
+/// hand on, so that the kernels are compiled once, in this crate.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Elements<'a> {
+    F32(&'a [f32]),
+    F16(&'a [f16]),
+    Bf16(&'a [bf16]),
+}
+
+impl<'a> Elements<'a> {
+    pub(crate) const fn source(self) -> SourceType {
+        match self {
+            Self::F32(_) => SourceType::F32,
+            Self::F16(_) => SourceType::F16,
+            Self::Bf16(_) => SourceType::Bf16,
+        }
+    }
+
+    pub(crate) const fn len(self) -> usize {
+        with_elements!(Elements, self, x => x.len())
+    }
+
+    /// The elements from `start` on, none where there are none.
+    pub(crate) fn from(self, start: usize) -> Self {
+        match self {
+            Self::F32(x) => Self::F32(x.get(start..).unwrap_or(&[])),
+            Self::F16(x) => Self::F16(x.get(start..).unwrap_or(&[])),
+            Self::Bf16(x) => Self::Bf16(x.get(start..).unwrap_or(&[])),
+        }
+    }
+
+    /// The first `len` elements, or all.
+    pub(crate) fn first(self, len: usize) -> Self {
+        match self {
+            Self::F32(x) => Self::F32(&x[..len.min(x.len())]),
+            Self::F16(x) => Self::F16(&x[..len.min(x.len())]),
+            Self::Bf16(x) => Self::Bf16(&x[..len.min(x.len())]),
+        }
+    }
+
+    /// Calls `f` with each element's index and value.
+    pub(crate) fn for_each(self, mut f: impl FnMut(usize, f32)) {
+        with_elements!(Elements, self, x => x.iter().enumerate().for_each(|(i, x)| f(i, x.to_f32())));
+    }
+}
+
+impl SourceType {
+    /// An exponent `e` for which every value below `2^e` in magnitude is finite after rounding.
+    pub(crate) const fn safe_exponent(self) -> i32 {
+        match self {
+            Self::F32 | Self::Bf16 => 127,
+            Self::F16 => 15,
+        }
+    }
+
+    /// Whether `value` is finite after rounding.
+    pub(crate) fn holds(self, value: f32) -> bool {
+        match self {
+            Self::F32 => value.is_finite(),
+            Self::F16 => f16::from_f32(value).is_finite(),
+            Self::Bf16 => bf16::from_f32(value).is_finite(),
+        }
+    }
+}
+
+/// As [`Elements`], to write to.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum ElementsMut<'a> {
+    F32(&'a mut [f32]),
+    F16(&'a mut [f16]),
+    Bf16(&'a mut [bf16]),
+}
+
 /// An element type: `f32`, [`half::f16`] or [`half::bf16`]. Sealed.
 pub trait Element: Pod + sealed::Sealed {
     /// Its code in the header.
     const SOURCE: SourceType;
-    /// An exponent `e` for which every value below `2^e` in magnitude is finite after rounding.
-    #[doc(hidden)]
-    const SAFE_EXPONENT: i32;
     /// Rounds to nearest, ties to even; overflow gives an infinity, a NaN stays a NaN.
     fn from_f32(value: f32) -> Self;
     /// Exact.
@@ -92,7 +145,6 @@ macro_rules! common {
 
 impl Element for f32 {
     const SOURCE: SourceType = SourceType::F32;
-    const SAFE_EXPONENT: i32 = 127;
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
         value
@@ -106,7 +158,6 @@ impl Element for f32 {
 
 impl Element for f16 {
     const SOURCE: SourceType = SourceType::F16;
-    const SAFE_EXPONENT: i32 = 15;
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
         Self::from_f32(value)
@@ -120,7 +171,6 @@ impl Element for f16 {
 
 impl Element for bf16 {
     const SOURCE: SourceType = SourceType::Bf16;
-    const SAFE_EXPONENT: i32 = 127;
     #[inline(always)]
     fn from_f32(value: f32) -> Self {
         Self::from_f32(value)

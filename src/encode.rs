@@ -10,6 +10,7 @@ use half::{bf16, f16};
 
 use crate::allocate::{self, End};
 use crate::arch::Level;
+use crate::checksum::Checksum;
 use crate::config::{Allocation, Config, Exponents, Rank};
 use crate::element::{Element, Elements, with_elements};
 use crate::error::{ConfigError, EncodeError};
@@ -499,14 +500,14 @@ pub(crate) struct Ranking<'k> {
 pub(crate) type FindKeys = fn(&Ranking<'_>, Elements<'_>, &mut [[u8; 4]]);
 
 pub(crate) fn row_keys(ranking: &Ranking<'_>, x: Elements<'_>, keys: &mut [[u8; 4]]) {
-    with_elements!(Elements, x, x => ranking.level.run(RankRows {
+    ranking.level.run(RankRows {
         config: ranking.config,
         x,
         width: ranking.width,
         exponents: ranking.exponents,
         rank: ranking.rank,
-        keys: &mut *keys,
-    }));
+        keys,
+    });
 }
 
 /// Sets the bits of the rows that get the wide code width. The keys live where the row blocks will.
@@ -643,28 +644,24 @@ impl Plan<'_> {
             });
         }
         let (blocks, checksum) = blocks.split_at_mut(needed - CHECKSUM_LEN);
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&header);
-        hasher.update(self.prelude);
-        hasher.update(blocks);
-        checksum.copy_from_slice(&hasher.finalize().to_le_bytes());
+        let mut sum = Checksum::new();
+        sum.update(&header);
+        sum.update(self.prelude);
+        sum.update(blocks);
+        checksum.copy_from_slice(&sum.value().to_le_bytes());
         Ok(total)
     }
 
     /// As [`Plan::seal`], with the checksum of the row blocks and their padding already taken.
     #[cfg(feature = "rayon")]
-    pub(crate) fn seal_with(
-        &self,
-        blocks: &mut [u8],
-        hashed: &crc32fast::Hasher,
-    ) -> Result<usize, EncodeError> {
+    pub(crate) fn seal_with(&self, blocks: &mut [u8], hashed: &Checksum) -> Result<usize, EncodeError> {
         let header = self.header.to_bytes().map_err(|_| EncodeError::FrameTooLarge)?;
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&header);
-        hasher.update(self.prelude);
-        hasher.combine(hashed);
+        let mut sum = Checksum::new();
+        sum.update(&header);
+        sum.update(self.prelude);
+        sum.append(hashed);
         let end = blocks.len() - CHECKSUM_LEN;
-        blocks[end..].copy_from_slice(&hasher.finalize().to_le_bytes());
+        blocks[end..].copy_from_slice(&sum.value().to_le_bytes());
         Ok(HEADER_LEN + self.prelude.len() + blocks.len())
     }
 
@@ -694,7 +691,7 @@ impl Plan<'_> {
             });
         }
         let needed = u64::from(rows.end - rows.start) * u64::from(self.header.width);
-        let available = with_elements!(Elements, x, x => x.len());
+        let available = x.len();
         if available as u64 != needed {
             return Err(EncodeError::InputLength { needed, available });
         }
@@ -711,18 +708,16 @@ impl Plan<'_> {
         out: &mut [u8],
         stats: Option<&mut EncodeStats>,
     ) -> Result<(), EncodeError> {
-        with_elements!(Elements, x, x => {
-            if self.header.encoding == Encoding::Raw {
-                encode_raw(x, self.header.width as usize, out, stats);
-                return Ok(());
-            }
-            self.encoder.level.run(EncodeRows {
-                plan: self,
-                rows,
-                x,
-                out,
-                stats,
-            })
+        if self.header.encoding == Encoding::Raw {
+            with_elements!(Elements, x, x => encode_raw(x, self.header.width as usize, out, stats));
+            return Ok(());
+        }
+        self.encoder.level.run(EncodeRows {
+            plan: self,
+            rows,
+            x,
+            out,
+            stats,
         })
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn estimate(
     table: &mut [i8],
 ) {
     table.fill(0);
-    let len = with_elements!(Elements, x, x => x.len());
+    let len = x.len();
     if width == 0 || rows == 0 || table.len() as u64 != u64::from(width) {
         return;
     }

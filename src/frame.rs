@@ -7,6 +7,7 @@
 
 use core::ops::Range;
 
+use crate::checksum::checksum;
 use crate::error::DecodeError;
 
 /// The first four bytes of every frame.
@@ -554,7 +555,7 @@ pub fn frame_len(bytes: &[u8]) -> Result<usize, DecodeError> {
 /// The check of an agreed table of channel exponents, as the header carries it.
 #[must_use]
 pub fn table_check(table: &[i8]) -> u16 {
-    crc32fast::hash(bytemuck::cast_slice(table)) as u16
+    checksum(bytemuck::cast_slice(table)) as u16
 }
 
 pub(crate) fn bit(map: &[u8], index: usize) -> bool {
@@ -637,7 +638,7 @@ impl<'a> Frame<'a> {
     /// The first fault found.
     pub fn parse(bytes: &'a [u8], table: Option<&'a [i8]>) -> Result<Self, DecodeError> {
         let sealed = Sealed::parse(bytes)?;
-        sealed.verify(crc32fast::hash(sealed.checked))?;
+        sealed.verify(checksum(sealed.checked))?;
         Self::from_body(sealed.header, sealed.body(), table)
     }
 

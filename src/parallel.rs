@@ -6,8 +6,7 @@
 
 use core::ops::Range;
 
-use crc32fast::Hasher;
-
+use crate::checksum::Checksum;
 use crate::decode::{Decoder, zero_on_error};
 use crate::element::{Element, Elements, with_elements};
 use crate::encode::{Encoder, Plan, Ranking, row_keys};
@@ -56,11 +55,11 @@ impl Encoder<'_> {
         let (plan, blocks) = self.plan_with(x, rows, width, out, rank_pieces)?;
         let end = plan.row_bytes(0..rows)?.end;
         let most = rows_of_a_piece(rows, width);
-        let mut hasher = with_elements!(Elements, E::elements(x), x => {
+        let mut sum = with_elements!(Elements, E::elements(x), x => {
             encode_pieces(&plan, 0..rows, most, x, &mut blocks[..end])
         })?;
-        hasher.update(&blocks[end..blocks.len() - CHECKSUM_LEN]);
-        plan.seal_with(blocks, &hasher)
+        sum.update(&blocks[end..blocks.len() - CHECKSUM_LEN]);
+        plan.seal_with(blocks, &sum)
     }
 }
 
@@ -100,8 +99,8 @@ impl Decoder<'_> {
         let header = sealed.header;
         let frame = Frame::from_body(header, sealed.body(), self.exponents())?;
         let most = rows_of_a_piece(header.rows, header.width);
-        let (hasher, result) = self.decode_pieces(&frame, 0..header.rows, most, sealed.checked, out);
-        sealed.verify(hasher.finalize())?;
+        let (sum, result) = self.decode_pieces(&frame, 0..header.rows, most, sealed.checked, out);
+        sealed.verify(sum.value())?;
         result?;
         Ok(header)
     }
@@ -114,23 +113,23 @@ impl Decoder<'_> {
         most: u32,
         bytes: &[u8],
         out: &mut [E],
-    ) -> (Hasher, Result<(), DecodeError>) {
+    ) -> (Checksum, Result<(), DecodeError>) {
         let Some(middle) = middle(&rows, most) else {
-            let mut hasher = Hasher::new();
-            hasher.update(bytes);
-            return (hasher, self.decode_rows(frame, rows, out));
+            let mut sum = Checksum::new();
+            sum.update(bytes);
+            return (sum, self.decode_rows(frame, rows, out));
         };
         let (before, after) = (rows.start..middle, middle..rows.end);
         // Where the rows' own blocks are divided, but for what precedes them and where rows differ in length.
         let share = bytes.len() as u128 * before.len() as u128 / rows.len() as u128;
         let (bytes_before, bytes_after) = bytes.split_at(share as usize);
         let (out_before, out_after) = out.split_at_mut(before.len() * frame.header().width as usize);
-        let ((mut hasher, first), (rest, second)) = rayon::join(
+        let ((mut sum, first), (rest, second)) = rayon::join(
             || self.decode_pieces(frame, before, most, bytes_before, out_before),
             || self.decode_pieces(frame, after, most, bytes_after, out_after),
         );
-        hasher.combine(&rest);
-        (hasher, first.and(second))
+        sum.append(&rest);
+        (sum, first.and(second))
     }
 }
 
@@ -141,12 +140,12 @@ fn encode_pieces<E: Element + Sync>(
     most: u32,
     x: &[E],
     out: &mut [u8],
-) -> Result<Hasher, EncodeError> {
+) -> Result<Checksum, EncodeError> {
     let Some(middle) = middle(&rows, most) else {
         plan.encode_rows(rows, x, out)?;
-        let mut hasher = Hasher::new();
-        hasher.update(out);
-        return Ok(hasher);
+        let mut sum = Checksum::new();
+        sum.update(out);
+        return Ok(sum);
     };
     let (before, after) = (rows.start..middle, middle..rows.end);
     let (x_before, x_after) = x.split_at(before.len() * plan.header().width as usize);
@@ -156,9 +155,9 @@ fn encode_pieces<E: Element + Sync>(
         || encode_pieces(plan, before, most, x_before, out_before),
         || encode_pieces(plan, after, most, x_after, out_after),
     );
-    let mut hasher = first?;
-    hasher.combine(&second?);
-    Ok(hasher)
+    let mut sum = first?;
+    sum.append(&second?);
+    Ok(sum)
 }
 
 /// As [`row_keys`], by the threads of the pool.

@@ -51,10 +51,10 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use crc32fast::Hasher;
 use heapless::Vec;
 
 use crate::arch::Level;
+use crate::checksum::Checksum;
 use crate::config::{Allocation, Exponents, Granularity};
 use crate::decode::Decoder;
 use crate::element::{Element, ElementsMut, with_elements};
@@ -121,7 +121,7 @@ pub struct StreamDecoder<'t, const N: usize> {
 #[derive(Clone, Debug)]
 struct Open {
     header: Header,
-    hasher: Hasher,
+    hasher: Checksum,
     begun: bool,
     /// The row to come.
     row: u32,
@@ -385,7 +385,7 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
     }
 
     fn open(&mut self, header: Header, left: u32, needed: usize) {
-        let mut hasher = Hasher::new();
+        let mut hasher = Checksum::new();
         hasher.update(&self.held[self.at..self.at + HEADER_LEN]);
         self.at += HEADER_LEN;
         self.keep = self.at;
@@ -439,7 +439,7 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
         }
         open.hasher.update(padded);
         let found = u32::from_le_bytes([checksum[0], checksum[1], checksum[2], checksum[3]]);
-        let computed = open.hasher.clone().finalize();
+        let computed = open.hasher.value();
         if found != computed {
             return Err(DecodeError::Checksum { found, computed });
         }
@@ -526,7 +526,7 @@ pub struct StreamEncoder<'a, E> {
     /// The frame's; that of the plan has rows of one kind.
     header: Header,
     keep: Option<&'a [bool]>,
-    hasher: Hasher,
+    hasher: Checksum,
     row: u32,
     /// Bytes of the body to come.
     left: u32,
@@ -605,7 +605,7 @@ impl<'a> Encoder<'a> {
                 frame::set_bit(map, row);
             }
         }
-        let mut hasher = Hasher::new();
+        let mut hasher = Checksum::new();
         hasher.update(out);
         // A row that is kept is like one of a uniform frame.
         let of_rows = Header {
@@ -694,7 +694,7 @@ impl<E: Element> StreamEncoder<'_, E> {
         padded.fill(0);
         let mut hasher = self.hasher.clone();
         hasher.update(padded);
-        checksum.copy_from_slice(&hasher.finalize().to_le_bytes());
+        checksum.copy_from_slice(&hasher.value().to_le_bytes());
         Ok(out.len())
     }
 }

@@ -255,10 +255,6 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
-    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
-        self.store(v, to);
-    }
-    #[inline(always)]
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]) {
         let to = to.as_mut_ptr();
         for (i, v) in v.into_iter().enumerate() {
@@ -284,8 +280,6 @@ impl Simd for Neon {
             unsafe { vst1q_u16(to.add(8 * i), rounded_bf16(v[2 * i], v[2 * i + 1])) }
         }
     }
-    #[inline(always)]
-    fn fence(self) {}
     #[inline(always)]
     fn prefetch<T>(self, from: &[T]) {
         let bytes = from.as_ptr().cast::<u8>();

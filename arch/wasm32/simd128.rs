@@ -263,10 +263,6 @@ impl Simd for Simd128 {
         }
     }
     #[inline(always)]
-    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
-        self.store(v, to);
-    }
-    #[inline(always)]
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]) {
         store_words(each!(8, to_f16, v), to);
     }
@@ -280,8 +276,6 @@ impl Simd for Simd128 {
         });
         store_words(rounded, to);
     }
-    #[inline(always)]
-    fn fence(self) {}
     #[inline(always)]
     fn prefetch<T>(self, _: &[T]) {}
     #[inline(always)]

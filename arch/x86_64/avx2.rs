@@ -366,6 +366,7 @@ impl Simd for Avx2 {
             unsafe { _mm256_storeu_ps(to.add(8 * i), v) }
         }
     }
+    const STREAMS: bool = true;
     #[inline(always)]
     fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
         let offset = to.as_ptr().addr() % 32;

@@ -352,6 +352,7 @@ impl Simd for Avx512 {
             _mm512_storeu_ps(to.add(16), v[1]);
         }
     }
+    const STREAMS: bool = true;
     #[inline(always)]
     fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
         if !to.as_ptr().addr().is_multiple_of(64) {

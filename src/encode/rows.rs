@@ -10,10 +10,10 @@ use crate::allocate::{self, End};
 use crate::arch::{BLOCK, Folded, Kernel, LANES, Part, Scalar, Simd, array};
 use crate::config::{Allocation, Config, Effort, Granularity, Rank, Rotation, Rounding};
 use crate::decode;
-use crate::element::{Element, Lanes};
+use crate::element::{Element, Elements, with_elements};
 use crate::error::EncodeError;
 use crate::exponents;
-use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, Row, RowLayout};
+use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, Row, RowLayout, SourceType};
 use crate::pack;
 use crate::quantise::{self, Dither, Fitting, Grids, Start, Units};
 use crate::rotate::{self, Tile};
@@ -171,29 +171,40 @@ const fn root(tile_len: usize) -> f32 {
 
 /// The tiles of a row.
 #[derive(Clone, Copy)]
-struct Source<'k, E> {
-    row: &'k [E],
+struct Source<'k> {
+    row: Elements<'k>,
     /// The elements that come after this row.
-    next: &'k [E],
+    next: Elements<'k>,
     scale: &'k Scale<'k>,
     config: &'k Config,
 }
 
-impl<E: Lanes> Source<'_, E> {
+impl Source<'_> {
     /// Fills `block` with the tiles from `start` on.
     #[inline(always)]
     fn fill<S: Simd, const N: usize, const G: usize>(&self, s: S, start: usize, block: &mut Block<N>) {
-        let tiles = self.row.len().div_ceil(G) - start;
-        block.count = tiles_in_block(N).min(tiles);
-        let ahead = self.next.get(start * G..).unwrap_or(&[]);
-        s.prefetch(&ahead[..ahead.len().min(block.count * G)]);
-        tile::load_several::<S, E, N, G>(
-            s,
-            self.row,
+        s.outline(Fill::<N, G> {
+            source: self,
             start,
-            self.scale,
-            &mut block.values.as_chunks_mut::<N>().0[..block.count],
-        );
+            block,
+        });
+    }
+
+    /// Loads tile `index` alone into place `t` of `block`.
+    #[inline(always)]
+    fn load<S: Simd, const N: usize, const G: usize>(
+        &self,
+        s: S,
+        index: usize,
+        block: &mut Block<N>,
+        t: usize,
+    ) {
+        s.outline(Load::<N, G> {
+            row: self.row,
+            index,
+            scale: self.scale,
+            to: block.values(t),
+        });
     }
 
     /// Fills `block` with the tiles from `start` on, transformed as the configuration says; [`Effort::Best`] tries
@@ -210,7 +221,7 @@ impl<E: Lanes> Source<'_, E> {
         });
         for t in 0..if block.undone { block.count } else { 0 } {
             if block.reload[t] {
-                tile::load::<S, E, N, G>(s, self.row, start + t, self.scale, block.values(t));
+                self.load::<S, N, G>(s, start + t, block, t);
                 if let Some(valid) = padding
                     && t + 1 == block.count
                 {
@@ -218,6 +229,61 @@ impl<E: Lanes> Source<'_, E> {
                 }
             }
         }
+    }
+}
+
+/// Loads a block of tiles.
+struct Fill<'k, const N: usize, const G: usize> {
+    source: &'k Source<'k>,
+    start: usize,
+    block: &'k mut Block<N>,
+}
+
+impl<S: Simd, const N: usize, const G: usize> Part<S> for Fill<'_, N, G> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let (source, start, block) = (self.source, self.start, self.block);
+        let tiles = source.row.len().div_ceil(G) - start;
+        block.count = tiles_in_block(N).min(tiles);
+        let ahead = source.next.from(start * G).first(block.count * G);
+        with_elements!(Elements, ahead, ahead => s.prefetch(ahead));
+        let to = &mut block.values.as_chunks_mut::<N>().0[..block.count];
+        with_elements!(Elements, source.row, row => {
+            tile::load_several::<S, _, N, G>(s, row, start, source.scale, to);
+        });
+    }
+}
+
+/// Loads a tile.
+struct Load<'k, const N: usize, const G: usize> {
+    row: Elements<'k>,
+    index: usize,
+    scale: &'k Scale<'k>,
+    to: &'k mut [[f32; LANES]; N],
+}
+
+impl<S: Simd, const N: usize, const G: usize> Part<S> for Load<'_, N, G> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        with_elements!(Elements, self.row, row => {
+            tile::load::<S, _, N, G>(s, row, self.index, self.scale, self.to);
+        });
+    }
+}
+
+/// The bits of the largest magnitude of a row.
+struct PeakBits<'k>(Elements<'k>);
+
+impl<S: Simd> Part<S> for PeakBits<'_> {
+    type Output = i32;
+
+    #[inline(always)]
+    fn run(self, s: S) -> i32 {
+        with_elements!(Elements, self.0, row => tile::peak_bits(s, row))
     }
 }
 
@@ -375,16 +441,16 @@ fn narrow<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
     }
 }
 
-pub(super) struct RankRows<'k, E> {
+pub(super) struct RankRows<'k> {
     pub(super) config: &'k Config,
-    pub(super) x: &'k [E],
+    pub(super) x: Elements<'k>,
     pub(super) width: usize,
     pub(super) exponents: Option<&'k [i8]>,
     pub(super) rank: Rank,
     pub(super) keys: &'k mut [[u8; 4]],
 }
 
-impl<E: Lanes> Kernel for RankRows<'_, E> {
+impl Kernel for RankRows<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -397,20 +463,21 @@ impl<E: Lanes> Kernel for RankRows<'_, E> {
     }
 }
 
-impl<E: Lanes> RankRows<'_, E> {
+impl RankRows<'_> {
     #[inline(always)]
     fn each<S: Simd, const N: usize, const G: usize>(self, s: S) {
         let extremes = exponents::extremes(self.exponents);
         let mut block = Block::<N>::new();
-        for (row, key) in self.x.chunks_exact(self.width).zip(self.keys) {
+        for (index, key) in self.keys.iter_mut().enumerate() {
+            let row = self.x.from(index * self.width).first(self.width);
             // What cannot be encoded is reported when the row is.
-            let Ok((scale, _)) = scale_row::<S, E>(s, row, self.exponents, extremes, 1, 0) else {
+            let Ok((scale, _)) = scale_row(s, row, self.exponents, extremes, 1, 0) else {
                 *key = [0; 4];
                 continue;
             };
             let source = Source {
                 row,
-                next: &[],
+                next: row.first(0),
                 scale: &scale,
                 config: self.config,
             };
@@ -467,15 +534,15 @@ impl<S: Simd, const N: usize> Part<S> for Entropies<'_, N> {
     }
 }
 
-pub(super) struct EncodeRows<'k, E> {
+pub(super) struct EncodeRows<'k> {
     pub(super) plan: &'k Plan<'k>,
     pub(super) rows: Range<u32>,
-    pub(super) x: &'k [E],
+    pub(super) x: Elements<'k>,
     pub(super) out: &'k mut [u8],
     pub(super) stats: Option<&'k mut EncodeStats>,
 }
 
-impl<E: Lanes> Kernel for EncodeRows<'_, E> {
+impl Kernel for EncodeRows<'_> {
     type Output = Result<(), EncodeError>;
 
     #[inline(always)]
@@ -488,7 +555,7 @@ impl<E: Lanes> Kernel for EncodeRows<'_, E> {
     }
 }
 
-impl<E: Lanes> EncodeRows<'_, E> {
+impl EncodeRows<'_> {
     #[inline(always)]
     fn each<S: Simd, const N: usize, const G: usize>(mut self, s: S) -> Result<(), EncodeError> {
         let header = &self.plan.header;
@@ -504,8 +571,8 @@ impl<E: Lanes> EncodeRows<'_, E> {
             let layout = layouts[usize::from(hi)];
             let (block, rest) = core::mem::take(&mut out).split_at_mut(layout.len);
             out = rest;
-            let (row, next) = x.split_at(header.width as usize);
-            x = next;
+            let row = x.first(header.width as usize);
+            x = x.from(header.width as usize);
             let job = RowJob {
                 plan: self.plan,
                 index,
@@ -513,10 +580,10 @@ impl<E: Lanes> EncodeRows<'_, E> {
                 hi,
             };
             if layout.len > 0 {
-                job.encode::<S, E, N, G>(s, row, next, block, &mut tiles, self.stats.as_deref_mut())?;
+                job.encode::<S, N, G>(s, row, x, block, &mut tiles, self.stats.as_deref_mut())?;
             }
             if let Some(stats) = self.stats.as_deref_mut() {
-                job.measure::<E, N, G>(row, block, stats);
+                job.measure::<N, G>(row, block, stats);
             }
         }
         Ok(())
@@ -526,25 +593,25 @@ impl<E: Lanes> EncodeRows<'_, E> {
 /// Finds the power of two that brings the row to about 1, and the base that its units count from.
 /// `width` is the least code width of the row, at least 1.
 #[inline(always)]
-fn scale_row<'t, S: Simd, E: Lanes>(
+fn scale_row<'t, S: Simd>(
     s: S,
-    row: &[E],
+    row: Elements<'_>,
     exponents: Option<&'t [i8]>,
     (least, most): (i32, i32),
     width: u8,
     index: u32,
 ) -> Result<(Scale<'t>, u8), EncodeError> {
-    let peak = tile::peak_bits(s, row);
+    let peak = s.outline(PeakBits(row));
     // What no channel exceeds once its exponent is taken out. Little is lost where exponents are close: units span
     // 32 octaves.
     let mut octave = (peak >> 23) - least;
     if let Some(table) = exponents
         && (most - least > CLOSE || octave >= 255 - CLOSE || peak >= 0x7f80_0000)
     {
-        octave = tile::equalised_peak_bits(row, table) >> 23;
+        octave = with_elements!(Elements, row, row => tile::equalised_peak_bits(row, table)) >> 23;
     }
     if octave >= 255 || peak >= 0x7f80_0000 {
-        return Err(find_unfit(row, exponents, index));
+        return Err(with_elements!(Elements, row, row => find_unfit(row, exponents, index)));
     }
     // A factor 2^(-k - exponent) must not exceed 2^127.
     let exponent = (octave - 127).max(-127 - least);
@@ -592,11 +659,11 @@ struct RowJob<'k> {
 
 impl RowJob<'_> {
     #[inline(always)]
-    fn encode<S: Simd, E: Lanes, const N: usize, const G: usize>(
+    fn encode<S: Simd, const N: usize, const G: usize>(
         &self,
         s: S,
-        x: &[E],
-        next: &[E],
+        x: Elements<'_>,
+        next: Elements<'_>,
         block: &mut [u8],
         tiles: &mut Block<N>,
         mut stats: Option<&mut EncodeStats>,
@@ -608,7 +675,7 @@ impl RowJob<'_> {
             _ if self.hi => header.hi,
             _ => header.lo,
         };
-        let (scale, base) = scale_row::<S, E>(
+        let (scale, base) = scale_row(
             s,
             x,
             self.plan.exponents,
@@ -625,17 +692,17 @@ impl RowJob<'_> {
             && config.effort == Effort::Best
             && config.rounding == Rounding::Nearest;
         // No error exceeds what G codes of the widest unit can make.
-        let watched = self.may_overflow::<E>(512.0, &scale);
+        let watched = self.may_overflow(x.source(), 512.0, &scale);
         let mut source = Source {
             row: x,
-            next: &[],
+            next: x.first(0),
             scale: &scale,
             config,
         };
 
         block[..PREFIX_LEN].copy_from_slice(&[base, 0, 0, 0]);
         if header.encoding == Encoding::TileMixed {
-            self.rank_tiles::<S, E, N, G>(s, &source, tiles, block);
+            self.rank_tiles::<S, N, G>(s, &source, tiles, block);
         }
         source.next = next;
         let (head, mut codes) = block.split_at_mut(self.layout.descriptors().end);
@@ -671,7 +738,7 @@ impl RowJob<'_> {
             if tiles.widths.contains(&0) {
                 for t in 0..tiles.count {
                     if tiles.widths[t] == 0 {
-                        tile::load::<S, E, N, G>(s, x, start + t, &scale, tiles.values(t));
+                        source.load::<S, N, G>(s, start + t, tiles, t);
                         let valid = G.min(x.len() - (start + t) * G);
                         s.outline(Codeless {
                             block: &mut *tiles,
@@ -704,8 +771,8 @@ impl RowJob<'_> {
                     } else {
                         tiles.grids.get(t).step() * G as f32
                     };
-                    if self.may_overflow::<E>(error, &scale) {
-                        self.limit::<E, N, G>(x, start + t, &scale, base, width, units, descriptor, packed);
+                    if self.may_overflow(x.source(), error, &scale) {
+                        self.limit::<N, G>(x, start + t, &scale, base, width, units, descriptor, packed);
                     }
                 }
             }
@@ -726,10 +793,10 @@ impl RowJob<'_> {
 
     /// Writes the tile map. The keys live where the descriptors will.
     #[inline(always)]
-    fn rank_tiles<S: Simd, E: Lanes, const N: usize, const G: usize>(
+    fn rank_tiles<S: Simd, const N: usize, const G: usize>(
         &self,
         s: S,
-        source: &Source<'_, E>,
+        source: &Source<'_>,
         tiles: &mut Block<N>,
         block: &mut [u8],
     ) {
@@ -770,11 +837,11 @@ impl RowJob<'_> {
     /// Whether some element might decode to an infinity, before its channel exponent or in the source type after it,
     /// with an error of up to twice `error`. A row is scaled to below 2.
     #[inline(always)]
-    fn may_overflow<E: Element>(&self, error: f32, scale: &Scale<'_>) -> bool {
+    fn may_overflow(&self, source: SourceType, error: f32, scale: &Scale<'_>) -> bool {
         // Above the binary logarithm of a number above 0.
         let above = |x: f32| (x.to_bits() >> 23) as i32 - 126;
         let error_octave = above(2.0 * error) + scale.exponent + self.plan.extremes.1;
-        scale.octave.max(error_octave) + 1 > E::SAFE_EXPONENT
+        scale.octave.max(error_octave) + 1 > source.safe_exponent()
             || above(2.0 + 2.0 * error) + scale.exponent > 127
     }
 
@@ -783,9 +850,9 @@ impl RowJob<'_> {
     #[cold]
     #[inline(never)]
     #[allow(clippy::too_many_arguments)]
-    fn limit<E: Lanes, const N: usize, const G: usize>(
+    fn limit<const N: usize, const G: usize>(
         &self,
-        x: &[E],
+        x: Elements<'_>,
         t: usize,
         scale: &Scale<'_>,
         base: u8,
@@ -797,7 +864,7 @@ impl RowJob<'_> {
         // Every level gives the same bits, and this one is not compiled for each of them.
         let s = Scalar;
         let mut codes = pack::unpack::<Scalar, N>(s, packed, width);
-        let elements = tile::run::<E, G>(x, t);
+        let valid = G.min(x.len() - t * G);
         let factor = |i: usize| match self.plan.exponents {
             Some(table) => f32::from_bits(((i32::from(table[t * G + i]) + 127) as u32) << 23),
             None => 1.0,
@@ -807,18 +874,22 @@ impl RowJob<'_> {
             let descriptor = frame::Descriptor::parse(*descriptor, G).ok()?;
             let y: Tile<Scalar, N> = decode::reconstruct(s, codes, width, descriptor, base);
             let values = y.as_flattened();
-            let decoded = |i: usize| E::from_f32(values[i] * factor(i)).to_f32();
-            (0..elements.len())
-                .find(|&i| !decoded(i).is_finite())
+            (0..valid)
+                .find(|&i| !x.source().holds(values[i] * factor(i)))
                 .map(|i| (i, values[i] > 0.0))
         };
         if overflowing(descriptor, &codes).is_none() {
             return;
         }
         let mut tile = [[0.0; LANES]; N];
-        tile::load::<Scalar, E, N, G>(s, x, t, scale, &mut tile);
-        if elements.len() < G {
-            tile::pad::<Scalar, N>(s, &mut tile, elements.len());
+        s.outline(Load::<N, G> {
+            row: x,
+            index: t,
+            scale,
+            to: &mut tile,
+        });
+        if valid < G {
+            tile::pad::<Scalar, N>(s, &mut tile, valid);
         }
         if width == 0 {
             // The constant farthest from zero that is finite everywhere; zero is.
@@ -861,9 +932,9 @@ impl RowJob<'_> {
 
     /// Decodes what was written and adds it to the account.
     #[inline(never)]
-    fn measure<E: Lanes, const N: usize, const G: usize>(
+    fn measure<const N: usize, const G: usize>(
         &self,
-        x: &[E],
+        x: Elements<'_>,
         block: &[u8],
         stats: &mut EncodeStats,
     ) {
@@ -875,11 +946,11 @@ impl RowJob<'_> {
             energy += f64::from(x) * f64::from(x);
         };
         if block.is_empty() {
-            x.iter().for_each(|x| add(x.to_f32(), 0.0));
+            x.for_each(|_, x| add(x, 0.0));
         } else {
             let row = Row::of_block(self.plan.header, self.hi, self.layout, block);
             let mut codes = row.codes();
-            for (t, x) in x.chunks(G).enumerate() {
+            for t in 0..self.layout.tiles {
                 let (packed, rest) = codes.split_at(pack::packed_len(G, row.code_width(t)));
                 codes = rest;
                 let mut values = [0.0; G];
@@ -894,9 +965,7 @@ impl RowJob<'_> {
                     );
                     values.copy_from_slice(y.as_flattened());
                 }
-                for (x, y) in x.iter().zip(values) {
-                    add(x.to_f32(), y);
-                }
+                x.from(t * G).first(G).for_each(|i, x| add(x, values[i]));
             }
         }
         stats.squared_error += error;
