@@ -9,7 +9,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}/no-panic
 manifest=tests/no-panic/Cargo.toml
 build() {
     # The C library has memcpy and the like. Cargo's own flags would be shared with build scripts.
-    cargo rustc --manifest-path "$manifest" --target-dir "$target" --release "$@" -- \
+    cargo rustc --manifest-path "$manifest" --target-dir "$target" --release --locked "$@" -- \
         -C link-arg=-Wl,-z,defs -C link-arg=-lc
 }
 
@@ -17,9 +17,23 @@ if [[ ${1:-} == --where ]]; then
     build --features found
     library=$target/release/libno_panic.so
     # Calls of core's panicking functions, by the line of source, or of what was inlined there.
+    # The calls of core's panicking functions, by function, line of source and what was inlined there.
     objdump -d --no-show-raw-insn -C "$library" \
-        | awk '/^[0-9a-f]+ </ { within = $0 } /(call|jmp) .*<core::(panicking|slice::index|slice::copy|option|result|str)/ { sub(":", "", $1); print $1 }' \
-        | addr2line -f -C -i -e "$library" -a | sed "s|$PWD/||"
+        | awk '/(call|jmp) .*<core::(panicking|slice::index|slice::copy|option|result|str)/ {
+            sub(":", "", $1); print $1 }' \
+        | addr2line -f -C -i -a -e "$library" \
+        | awk -v here="$PWD/" '
+            function flush() { if (place != "") places[place]++ }
+            /^0x/ { flush(); place = ""; name = ""; found = 0; next }
+            name == "" { name = $0; next }
+            {
+                sub(here, ""); sub(/ \(discriminator.*/, "")
+                if (!found) place = $0 " " name
+                if ($0 ~ /^(src|arch|tests)\//) found = 1
+                name = ""
+            }
+            END { flush(); for (place in places) print places[place], place }' \
+        | sort -rn
     exit
 fi
 

@@ -12,6 +12,7 @@ use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
 use crate::frame::{Descriptor, Encoding, Frame, Header, Row, SourceType};
 use crate::pack;
+use crate::part::{copy, from, part, split};
 use crate::quantise::wire_unit;
 use crate::rotate::{self, Codes, Tile};
 use crate::tile::{self, MAX_TILE};
@@ -203,7 +204,7 @@ fn decode_raw<E: Element>(frame: &Frame<'_>, rows: Range<u32>, out: &mut [E]) {
     let header = frame.header();
     let size = header.source.size();
     let start = header.row_offset(&[], rows.start);
-    let elements = frame.blocks()[start..].chunks_exact(size);
+    let elements = from(frame.blocks(), start).chunks_exact(size);
     for (out, bytes) in out.iter_mut().zip(elements) {
         *out = match header.source {
             // Its own type keeps every bit, of a NaN as well.
@@ -247,7 +248,9 @@ impl<E: Lanes> DecodeRows<'_, E> {
         self,
         s: S,
     ) -> Result<(), DecodeError> {
-        let outs = self.out.chunks_exact_mut(self.frame.header().width as usize);
+        let outs = self
+            .out
+            .chunks_exact_mut((self.frame.header().width as usize).max(1));
         let mut result = Ok(());
         for ((index, row), out) in self.frame.rows(self.rows).zip(outs) {
             match row {
@@ -287,7 +290,7 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: b
             let mut packed = row.codes();
             for (t, out) in whole.iter_mut().enumerate() {
                 let width = row.code_width(t);
-                let (own, rest) = packed.split_at(pack::packed_len(G, width));
+                let (own, rest) = split(packed, pack::packed_len(G, width));
                 packed = rest;
                 let tile = Packed::<S, N>::read::<G>(s, &row.descriptors()[t], own, width, (index, t))?;
                 let mut y = tile.values(s, row.base());
@@ -330,7 +333,7 @@ fn nibble_tiles<
     table: &[[i8; G]],
     out: &mut [[E; G]],
 ) -> Result<&'r [u8], DecodeError> {
-    let (packed, rest) = row.codes().split_at(out.len() * (G / 2));
+    let (packed, rest) = split(row.codes(), out.len() * (G / 2));
     let base = row.base();
     let mut packed = packed.chunks_exact(G / 2);
     let mut descriptors = row.descriptors().iter();
@@ -421,7 +424,7 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Tail<'_, E, 
             E::store::<S, false>(s, y, values);
         }
         let len = self.out.len();
-        self.out.copy_from_slice(&values.as_flattened()[..len]);
+        copy(self.out, part(values.as_flattened(), 0..len));
         Ok(())
     }
 }

@@ -60,9 +60,9 @@ impl<'a> Elements<'a> {
     /// The first `len` elements, or all.
     pub(crate) fn first(self, len: usize) -> Self {
         match self {
-            Self::F32(x) => Self::F32(&x[..len.min(x.len())]),
-            Self::F16(x) => Self::F16(&x[..len.min(x.len())]),
-            Self::Bf16(x) => Self::Bf16(&x[..len.min(x.len())]),
+            Self::F32(x) => Self::F32(x.get(..len).unwrap_or(x)),
+            Self::F16(x) => Self::F16(x.get(..len).unwrap_or(x)),
+            Self::Bf16(x) => Self::Bf16(x.get(..len).unwrap_or(x)),
         }
     }
 
@@ -132,13 +132,13 @@ macro_rules! common {
         }
         #[inline(always)]
         fn from_wire(bytes: &[u8]) -> Self {
-            let mut array = [0; size_of::<Self>()];
-            array.copy_from_slice(bytes);
-            Self::from_le_bytes(array)
+            Self::from_le_bytes(*bytes.first_chunk().unwrap_or(&[0; size_of::<Self>()]))
         }
         #[inline(always)]
         fn to_wire(self, bytes: &mut [u8]) {
-            bytes.copy_from_slice(&self.to_le_bytes());
+            if let Some(bytes) = bytes.first_chunk_mut() {
+                *bytes = self.to_le_bytes();
+            }
         }
     };
 }

@@ -21,6 +21,7 @@ use crate::frame::{
 
 mod rows;
 
+use crate::part::{copy, part, part_mut, split_mut};
 use rows::{EncodeRows, RankRows};
 
 /// What an encoder did to a tensor, or to some of its rows; add those of row ranges with
@@ -357,7 +358,7 @@ impl<'a> Encoder<'a> {
         if pruning && !header.is_empty() {
             let width = width as usize;
             header.quota = x
-                .chunks_exact(width)
+                .chunks_exact(width.max(1))
                 .enumerate()
                 .filter(|(r, row)| self.keeps(*r, row))
                 .count() as u32;
@@ -381,13 +382,13 @@ impl<'a> Encoder<'a> {
                 available: out.len(),
             });
         }
-        let (prelude, blocks) = out[..needed].split_at_mut(header.prelude_len());
-        blocks[body_len - prelude.len()..].fill(0);
+        let (prelude, blocks) = split_mut(part_mut(out, 0..needed), header.prelude_len());
+        split_mut(blocks, body_len - prelude.len()).1.fill(0);
         if header.exponents == ExponentMode::InFrame && !header.is_empty() {
-            let (table, padding) = prelude[..header.row_map().start].split_at_mut(width as usize);
+            let (table, padding) = split_mut(part_mut(prelude, 0..header.row_map().start), width as usize);
             let table: &mut [i8] = bytemuck::cast_slice_mut(table);
             match (given, self.config.exponents) {
-                (Some(given), _) => table.copy_from_slice(given),
+                (Some(given), _) => copy(table, given),
                 (None, Exponents::Estimated { sample, .. }) => {
                     // The row blocks are not written yet.
                     let scratch = bytemuck::pod_align_to_mut::<u8, f32>(blocks).1;
@@ -398,13 +399,12 @@ impl<'a> Encoder<'a> {
             padding.fill(0);
         }
         if header.encoding == Encoding::RowMixed && !header.is_empty() {
-            let map_at = header.row_map();
-            prelude[map_at.clone()].fill(0);
-            let (before, map) = prelude.split_at_mut(map_at.start);
+            let (before, map) = split_mut(prelude, header.row_map().start);
+            map.fill(0);
             match self.config.allocation {
                 Allocation::Mixed { rank, .. } => {
                     let table = match header.exponents {
-                        ExponentMode::InFrame => Some(bytemuck::cast_slice(&before[..width as usize])),
+                        ExponentMode::InFrame => Some(bytemuck::cast_slice(part(before, 0..width as usize))),
                         _ => given,
                     };
                     let ranking = Ranking {
@@ -417,7 +417,7 @@ impl<'a> Encoder<'a> {
                     rank_rows(&ranking, E::elements(x), &header, keys, blocks, map);
                 }
                 _ => {
-                    for (r, row) in x.chunks_exact(width as usize).enumerate() {
+                    for (r, row) in x.chunks_exact((width as usize).max(1)).enumerate() {
                         if self.keeps(r, row) {
                             frame::set_bit(map, r);
                         }
@@ -427,12 +427,12 @@ impl<'a> Encoder<'a> {
         }
         if header.encoding == Encoding::Raw {
             let end = x.len() * E::SOURCE.size();
-            blocks[end..].fill(0);
+            split_mut(blocks, end).1.fill(0);
         }
         let prelude: &'p [u8] = prelude;
         let exponents = match header.exponents {
             ExponentMode::InFrame if !header.is_empty() => {
-                Some(bytemuck::cast_slice(&prelude[..width as usize]))
+                Some(bytemuck::cast_slice(part(prelude, 0..width as usize)))
             }
             ExponentMode::Agreed => given,
             _ => None,
@@ -519,15 +519,15 @@ fn rank_rows(
     blocks: &mut [u8],
     map: &mut [u8],
 ) {
-    let keys = &mut blocks.as_chunks_mut::<4>().0[..header.rows as usize];
+    let keys = part_mut(blocks.as_chunks_mut::<4>().0, 0..header.rows as usize);
     find_keys(ranking, x, keys);
     // The paper counts, and so breaks ties among, the rows that get the narrow width.
     map.fill(0xff);
     for unused in header.rows as usize..map.len() * 8 {
-        map[unused / 8] &= !(1 << (unused % 8));
+        frame::clear_bit(map, unused);
     }
     allocate::select(keys, (header.rows - header.quota) as usize, End::Lowest, |row| {
-        map[row / 8] &= !(1 << (row % 8));
+        frame::clear_bit(map, row);
     });
 }
 
@@ -568,7 +568,7 @@ impl Plan<'_> {
     }
 
     fn row_map(&self) -> &[u8] {
-        &self.prelude[self.header.row_map()]
+        part(self.prelude, self.header.row_map())
     }
 
     fn checked(&self, rows: &Range<u32>) -> Result<(), EncodeError> {
@@ -643,12 +643,14 @@ impl Plan<'_> {
                 available: blocks.len(),
             });
         }
-        let (blocks, checksum) = blocks.split_at_mut(needed - CHECKSUM_LEN);
+        let Some((blocks, checksum)) = blocks.split_last_chunk_mut::<CHECKSUM_LEN>() else {
+            return Err(EncodeError::FrameTooLarge);
+        };
         let mut sum = Checksum::new();
         sum.update(&header);
         sum.update(self.prelude);
         sum.update(blocks);
-        checksum.copy_from_slice(&sum.value().to_le_bytes());
+        *checksum = sum.value().to_le_bytes();
         Ok(total)
     }
 
@@ -672,7 +674,7 @@ impl Plan<'_> {
         stats: Option<&mut EncodeStats>,
     ) -> Result<(), EncodeError> {
         let rows = 0..self.header.rows;
-        let out = &mut blocks[self.row_bytes(rows.clone())?];
+        let out = part_mut(blocks, self.row_bytes(rows.clone())?);
         self.encode_some(rows, E::elements(x), out, stats)
     }
 
@@ -730,7 +732,7 @@ fn encode_raw<E: Element>(x: &[E], width: usize, out: &mut [u8], stats: Option<&
         return;
     };
     stats.elements += x.len() as u64;
-    for row in x.chunks_exact(width) {
+    for row in x.chunks_exact(width.max(1)) {
         let energy: f64 = row
             .iter()
             .map(|x| f64::from(x.to_f32()) * f64::from(x.to_f32()))

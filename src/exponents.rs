@@ -9,6 +9,7 @@
 use crate::arch::{Kernel, LANES, Level, Simd};
 use crate::element::{Element, Elements, Lanes, with_elements};
 use crate::frame::EXPONENT_MIN;
+use crate::part::{part, part_mut};
 
 /// Channels whose means are taken in one pass over the rows where there is no room for more.
 const RUN: usize = 128;
@@ -73,7 +74,7 @@ pub(crate) fn estimate(
     let mut heard = 0i64;
     let mut loudest = 0;
     for start in (0..width as usize).step_by(run) {
-        let means = &mut scratch[..run.min(width as usize - start)];
+        let means = part_mut(scratch, 0..run.min(width as usize - start));
         take_means(start, means);
         for mean in means {
             let level = i64::from(mean.to_bits());
@@ -87,7 +88,7 @@ pub(crate) fn estimate(
     }
     let typical = sum.div_euclid(heard);
     for (i, table) in table.chunks_mut(run).enumerate() {
-        let means = &mut scratch[..table.len()];
+        let means = part_mut(scratch, 0..table.len());
         if run < width as usize {
             take_means(i * run, means);
         }
@@ -120,17 +121,13 @@ impl<E: Lanes> Kernel for Means<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let rows = self.x.len() / self.width;
-        let looked_at = (rows - self.first).div_ceil(self.step);
+        let (width, step) = (self.width.max(1), self.step.max(1));
+        let rows = self.x.len() / width;
+        let looked_at = (rows - self.first).div_ceil(step);
         let each = 1.0 / looked_at as f32;
         self.means.fill(0.0);
-        for row in self
-            .x
-            .chunks_exact(self.width)
-            .skip(self.first)
-            .step_by(self.step)
-        {
-            let (elements, tail) = row[self.start..self.start + self.means.len()].as_chunks::<LANES>();
+        for row in self.x.chunks_exact(width).skip(self.first).step_by(step) {
+            let (elements, tail) = part(row, self.start..self.start + self.means.len()).as_chunks::<LANES>();
             let (means, tail_means) = self.means.as_chunks_mut::<LANES>();
             // Scaled before the sum, which so cannot overflow.
             for (mean, elements) in means.iter_mut().zip(elements) {

@@ -9,6 +9,7 @@ use core::ops::Range;
 
 use crate::checksum::checksum;
 use crate::error::DecodeError;
+use crate::part::{from, part, split};
 
 /// The first four bytes of every frame.
 pub(crate) const MAGIC: [u8; 4] = *b"TAHQ";
@@ -559,20 +560,30 @@ pub fn table_check(table: &[i8]) -> u16 {
 }
 
 pub(crate) fn bit(map: &[u8], index: usize) -> bool {
-    map[index / 8] >> (index % 8) & 1 == 1
+    map.get(index / 8)
+        .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
 pub(crate) fn set_bit(map: &mut [u8], index: usize) {
-    map[index / 8] |= 1 << (index % 8);
+    if let Some(byte) = map.get_mut(index / 8) {
+        *byte |= 1 << (index % 8);
+    }
+}
+
+pub(crate) fn clear_bit(map: &mut [u8], index: usize) {
+    if let Some(byte) = map.get_mut(index / 8) {
+        *byte &= !(1 << (index % 8));
+    }
 }
 
 /// Bits set among the first `end`.
 fn count_before(map: &[u8], end: u32) -> u32 {
     let (whole, rest) = ((end / 8) as usize, end % 8);
-    let count: u32 = map[..whole].iter().map(|byte| byte.count_ones()).sum();
-    match rest {
-        0 => count,
-        _ => count + (map[whole] & ((1 << rest) - 1)).count_ones(),
+    let (before, after) = split(map, whole);
+    let count: u32 = before.iter().map(|byte| byte.count_ones()).sum();
+    match after {
+        [byte, ..] => count + (byte & ((1 << rest) - 1)).count_ones(),
+        [] => count,
     }
 }
 
@@ -596,8 +607,11 @@ impl<'a> Sealed<'a> {
         let (header, _) = Header::parse(bytes)?;
         let needed = header.frame_len()?;
         check_len(bytes, needed)?;
-        let (checked, checksum) = bytes.split_at(needed - CHECKSUM_LEN);
-        let checksum = u32::from_le_bytes([checksum[0], checksum[1], checksum[2], checksum[3]]);
+        let Some((checked, checksum)) = bytes.split_last_chunk::<CHECKSUM_LEN>() else {
+            let (needed, available) = (needed as u64, bytes.len());
+            return Err(DecodeError::Truncated { needed, available });
+        };
+        let checksum = u32::from_le_bytes(*checksum);
         Ok(Self {
             header,
             checked,
@@ -606,7 +620,7 @@ impl<'a> Sealed<'a> {
     }
 
     pub(crate) fn body(&self) -> &'a [u8] {
-        &self.checked[HEADER_LEN..]
+        from(self.checked, HEADER_LEN)
     }
 
     /// `computed`: the CRC-32 of what the checksum covers.
@@ -653,10 +667,10 @@ impl<'a> Frame<'a> {
         check_len(body, needed)?;
         let exponents = check_exponents(&header, body, table)?;
         let row_map = check_row_map(&header, body)?;
-        let blocks = &body[header.prelude_len()..];
+        let blocks = from(body, header.prelude_len());
         if header.encoding == Encoding::Raw && !header.is_empty() {
             let end = header.elements() as usize * header.source.size();
-            if let Some(at) = blocks[end..].iter().position(|&byte| byte != 0) {
+            if let Some(at) = from(blocks, end).iter().position(|&byte| byte != 0) {
                 return Err(DecodeError::RawPadding {
                     offset: (end + at) as u32,
                 });
@@ -756,7 +770,7 @@ impl<'a> Frame<'a> {
             if !quantised || layout.len == 0 {
                 return (row, None);
             }
-            let bytes = &frame.blocks[offset..offset + layout.len];
+            let bytes = part(frame.blocks, offset..offset + layout.len);
             offset += layout.len;
             let header = frame.header;
             (row, Some(Row::of_block(header, hi, layout, bytes)))
@@ -776,7 +790,7 @@ fn check_len(bytes: &[u8], needed: usize) -> Result<(), DecodeError> {
 
 /// Checks the row map, which `body` must at least hold, and returns it.
 pub(crate) fn check_row_map<'a>(header: &Header, body: &'a [u8]) -> Result<&'a [u8], DecodeError> {
-    let row_map = &body[header.row_map()];
+    let row_map = part(body, header.row_map());
     if header.encoding == Encoding::RowMixed && !header.is_empty() {
         let found = count_checked(row_map, header.rows).ok_or(DecodeError::RowMapPadding)?;
         if found != header.quota {
@@ -801,7 +815,7 @@ pub(crate) fn check_exponents<'a>(
         // An empty frame has no channel to scale: no table is asked for.
         ExponentMode::InFrame | ExponentMode::Agreed if header.is_empty() => Ok(None),
         ExponentMode::InFrame => {
-            let (exponents, padding) = body[..header.row_map().start].split_at(header.width as usize);
+            let (exponents, padding) = split(part(body, 0..header.row_map().start), header.width as usize);
             let exponents: &[i8] = bytemuck::cast_slice(exponents);
             if let Some(at) = padding.iter().position(|&byte| byte != 0) {
                 return Err(DecodeError::ExponentPadding {
@@ -894,7 +908,7 @@ impl<'a> Row<'a> {
     /// The row's base: the exponent that its units count from.
     #[must_use]
     pub fn base(&self) -> u8 {
-        self.bytes[0]
+        self.bytes.first().copied().unwrap_or(0)
     }
 
     /// The code width of tile `tile`.
@@ -931,15 +945,15 @@ impl<'a> Row<'a> {
     }
 
     fn map(&self) -> &'a [u8] {
-        &self.bytes[self.layout.map()]
+        part(self.bytes, self.layout.map())
     }
 
     pub(crate) fn descriptors(&self) -> &'a [[u8; DESCRIPTOR_LEN]] {
-        self.bytes[self.layout.descriptors()].as_chunks().0
+        part(self.bytes, self.layout.descriptors()).as_chunks().0
     }
 
     pub(crate) fn codes(&self) -> &'a [u8] {
-        &self.bytes[self.layout.codes()]
+        part(self.bytes, self.layout.codes())
     }
 
     /// Checks prefix, tile map and transforms; `row` is for the errors.
@@ -963,7 +977,7 @@ impl<'a> Row<'a> {
                 found: self.base(),
             });
         }
-        if self.bytes[1..PREFIX_LEN] != [0; 3] {
+        if !matches!(self.bytes, [_, 0, 0, 0, ..]) {
             return Err(DecodeError::RowPadding { row });
         }
         if self.header.encoding == Encoding::TileMixed {

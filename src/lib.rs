@@ -74,6 +74,7 @@ mod frame;
 mod pack;
 #[cfg(feature = "rayon")]
 mod parallel;
+mod part;
 mod quantise;
 mod rotate;
 mod stream;

@@ -4,6 +4,7 @@
 //! shift and one mask a field, whatever the vector width.
 
 use crate::arch::{LANES, Simd, array};
+use crate::part::{from, split, split_mut};
 use crate::rotate::Codes;
 
 /// Bytes that `tile_len` codes of `width` bits take.
@@ -87,7 +88,7 @@ fn pack_plane<'a, S: Simd, const N: usize, const W: usize>(
     if usize::from(width) & W == 0 {
         return bytes;
     }
-    let (plane, rest) = bytes.split_at_mut(Plane::<N, W>::LEN);
+    let (plane, rest) = split_mut(bytes, Plane::<N, W>::LEN);
     let below = Plane::<N, W>::below(width);
     let mask = s.splat_b(Plane::<N, W>::MASK);
     let fields = array!(N, v => {
@@ -130,11 +131,11 @@ fn unpack_plane<S: Simd, const N: usize, const W: usize>(
     if usize::from(width) & W == 0 {
         return (bytes, codes);
     }
-    let (plane, rest) = bytes.split_at(Plane::<N, W>::LEN);
+    let (plane, rest) = split(bytes, Plane::<N, W>::LEN);
     let below = Plane::<N, W>::below(width);
     let mask = s.splat_b(Plane::<N, W>::MASK);
     let codes = array!(N, v => {
-        let at = &plane[v * LANES % Plane::<N, W>::LEN..];
+        let at = from(plane, v * LANES % Plane::<N, W>::LEN);
         let bytes = if let Some(bytes) = at.first_chunk::<LANES>() {
             s.repeat(bytes)
         } else if let Some(bytes) = at.first_chunk::<16>() {

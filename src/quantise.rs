@@ -405,6 +405,7 @@ impl Grids {
 
     #[inline(always)]
     pub(crate) fn get(&self, t: usize) -> Grid {
+        let t = t % BLOCK;
         Grid {
             unit: self.unit[t],
             zero_point: self.zero_point[t],
@@ -417,6 +418,7 @@ impl Grids {
 
     #[inline(always)]
     pub(crate) fn set(&mut self, t: usize, grid: Grid) {
+        let t = t % BLOCK;
         self.unit[t] = grid.unit;
         self.zero_point[t] = grid.zero_point;
         self.offset[t] = grid.offset;
@@ -602,7 +604,7 @@ impl Fitting {
             // So few codes that a tile with an outlier and one without want other units altogether.
             _ if self.width <= 2 => (centre, Some(self.centred(self.near(1.0)))),
             _ => {
-                let [down, up] = MOVES[usize::from(self.width) - 1];
+                let [down, up] = MOVES[usize::from(self.width.wrapping_sub(1)) % MOVES.len()];
                 (centre.moved(down), Some(centre.moved(up)))
             }
         }

@@ -3,6 +3,7 @@
 
 use crate::arch::{Folded, LANES, Part, Simd, array};
 use crate::element::Lanes;
+use crate::part::{copy, from, part_mut, split_mut};
 use crate::rotate::Tile;
 
 /// The largest tile.
@@ -25,8 +26,8 @@ pub(crate) struct Scale<'a> {
 /// Splits off the `index`th run of `G` elements of a row, fewer in the tail.
 #[inline(always)]
 pub(crate) fn run<T, const G: usize>(row: &[T], index: usize) -> &[T] {
-    let rest = &row[index * G..];
-    &rest[..rest.len().min(G)]
+    let rest = from(row, index * G);
+    rest.get(..G).unwrap_or(rest)
 }
 
 /// Run `index` of `row` as a whole tile, zeros beyond the row: `padded` holds it where the row ends.
@@ -41,7 +42,7 @@ pub(crate) fn whole<'a, T: Copy + bytemuck::Zeroable, const G: usize>(
         Some(run) => run,
         None => {
             padded.fill_with(T::zeroed);
-            padded[..run.len()].copy_from_slice(run);
+            copy(part_mut(padded, 0..run.len()), run);
             padded
         }
     }
@@ -68,13 +69,13 @@ pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize>(
     scale: &Scale<'_>,
     to: &mut [[[f32; LANES]; N]],
 ) {
-    let elements = &row[start * G..];
+    let elements = from(row, start * G);
     let whole = if scale.split {
         0
     } else {
         to.len().min(elements.len() / G)
     };
-    let (common, rare) = to.split_at_mut(whole);
+    let (common, rare) = split_mut(to, whole);
     let common = common.as_flattened_mut();
     let elements = elements.as_chunks::<LANES>().0;
     let one = 127 - scale.exponent;
@@ -87,7 +88,7 @@ pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize>(
         }
         Some(table) => {
             let one = s.splat_i(one << 23);
-            let exponents = table[start * G..].as_chunks::<LANES>().0;
+            let exponents = from(table, start * G).as_chunks::<LANES>().0;
             for (to, (elements, exponents)) in common.iter_mut().zip(elements.iter().zip(exponents)) {
                 let factor = s.sub_i(one, s.shl::<23>(s.load_i8(exponents)));
                 s.store(s.mul(E::load(s, elements), s.float_of_bits(factor)), to);
@@ -173,8 +174,13 @@ pub(crate) fn equalised_peak_bits<E: Lanes>(row: &[E], table: &[i8]) -> i32 {
 /// Multiplies by `2^k_c`: the last step of decoding. `exponents` has one for each element.
 #[inline(always)]
 pub(crate) fn apply_exponents<S: Simd, const N: usize>(s: S, y: &Tile<S, N>, exponents: &[i8]) -> Tile<S, N> {
-    let exponents = &exponents.as_chunks::<LANES>().0[..N];
     let bias = s.splat_i(127 << 23);
+    // There is one for each element.
+    let exponents = exponents
+        .as_chunks::<LANES>()
+        .0
+        .first_chunk::<N>()
+        .unwrap_or(&[[0; LANES]; N]);
     array!(N, v => s.mul(y[v], s.float_of_bits(s.add_i(s.shl::<23>(s.load_i8(&exponents[v])), bias))))
 }
 
@@ -243,7 +249,7 @@ impl<S: Simd, const N: usize> Part<S> for Pad<'_, N> {
     fn run(self, s: S) {
         let tile: Tile<S, N> = array!(N, v => s.load(&self.x[v]));
         let mean = single(sum(s, &tile), |a, b| a + b) / self.valid as f32;
-        self.x.as_flattened_mut()[self.valid..].fill(mean);
+        split_mut(self.x.as_flattened_mut(), self.valid).1.fill(mean);
     }
 }
 

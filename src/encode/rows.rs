@@ -15,6 +15,7 @@ use crate::error::EncodeError;
 use crate::exponents;
 use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, Row, RowLayout, SourceType};
 use crate::pack;
+use crate::part::{part, part_mut, split, split_mut};
 use crate::quantise::{self, Dither, Fitting, Grids, Start, Units};
 use crate::rotate::{self, Tile};
 use crate::tile::{self, MAX_TILE, Scale};
@@ -90,14 +91,21 @@ impl<const N: usize> Block<N> {
         }
     }
 
+    /// The tiles' numbers: within every array of the block, as the compiler can see.
+    #[inline(always)]
+    fn tiles(&self) -> Range<usize> {
+        debug_assert!(self.count <= tiles_in_block(N));
+        0..self.count.min(tiles_in_block(N))
+    }
+
     #[inline(always)]
     fn values(&mut self, t: usize) -> &mut [[f32; LANES]; N] {
-        &mut self.values.as_chunks_mut::<N>().0[t]
+        &mut self.values.as_chunks_mut::<N>().0[t % tiles_in_block(N)]
     }
 
     #[inline(always)]
     fn tile<S: Simd>(&self, s: S, t: usize) -> Tile<S, N> {
-        let values = &self.values.as_chunks::<N>().0[t];
+        let values = &self.values.as_chunks::<N>().0[t % tiles_in_block(N)];
         array!(N, v => s.load(&values[v]))
     }
 
@@ -219,7 +227,8 @@ impl Source<'_> {
             config: self.config,
             padding,
         });
-        for t in 0..if block.undone { block.count } else { 0 } {
+        let tiles = if block.undone { block.tiles() } else { 0..0 };
+        for t in tiles {
             if block.reload[t] {
                 self.load::<S, N, G>(s, start + t, block, t);
                 if let Some(valid) = padding
@@ -249,7 +258,7 @@ impl<S: Simd, const N: usize, const G: usize> Part<S> for Fill<'_, N, G> {
         block.count = tiles_in_block(N).min(tiles);
         let ahead = source.next.from(start * G).first(block.count * G);
         with_elements!(Elements, ahead, ahead => s.prefetch(ahead));
-        let to = &mut block.values.as_chunks_mut::<N>().0[..block.count];
+        let to = part_mut(block.values.as_chunks_mut::<N>().0, 0..block.count);
         with_elements!(Elements, source.row, row => {
             tile::load_several::<S, _, N, G>(s, row, start, source.scale, to);
         });
@@ -304,7 +313,7 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, N> {
         block.pivots = [None; BLOCK];
         block.reload = [false; BLOCK];
         block.undone = false;
-        let last = block.count - 1;
+        let last = (block.count - 1) % BLOCK;
         let ratio = matches!(self.config.rotation, Rotation::Ratio { .. });
         // A lone outlier in a tail stays alone among zeros, as the transform by the ratio wants it.
         if let Some(valid) = self.padding
@@ -312,7 +321,7 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, N> {
         {
             tile::pad::<S, N>(s, block.values(last), valid);
         }
-        for t in 0..block.count {
+        for t in block.tiles() {
             let x = block.tile(s, t);
             block.fold_bounds(s, t, &x);
         }
@@ -344,7 +353,7 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, N> {
 /// of which no other element exceeds the largest when multiplied by `tau`.
 #[inline(always)]
 fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<N>, tau: f32) {
-    for t in 0..block.count {
+    for t in block.tiles() {
         let x = block.tile(s, t);
         let largest = peak(block.bounds(t));
         let itself = u32::from(tau * largest > largest);
@@ -361,7 +370,7 @@ fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<N>, tau: f32
 /// Rotates the tiles that are probably narrower then, about their largest magnitude.
 #[inline(always)]
 fn rotate_predicted<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
-    for t in 0..block.count {
+    for t in block.tiles() {
         let x = block.tile(s, t);
         block.first[t] = tile::energy(s, &x);
     }
@@ -377,10 +386,10 @@ fn rotate_predicted<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
     }
     // One after the other, so that no transform waits for its pivot.
     let mut pivots = [0; BLOCK];
-    for t in 0..block.count {
+    for t in block.tiles() {
         pivots[t] = tile::position(s, &block.tile(s, t), peaks[t]) as u8;
     }
-    for t in 0..block.count {
+    for t in block.tiles() {
         if candidates[t] {
             let c = rotate::spectrum(s, &block.tile(s, t));
             let c = rotate::about(s, &c, usize::from(pivots[t]));
@@ -390,7 +399,7 @@ fn rotate_predicted<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
         }
     }
     let (low, high) = block.reduce_bounds(s);
-    for t in 0..block.count {
+    for t in block.tiles() {
         if candidates[t] {
             (block.low[t], block.high[t]) = (low[t], high[t]);
         }
@@ -400,35 +409,36 @@ fn rotate_predicted<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
 /// Rotates tiles about the pivots of the narrowest ranges, and undoes it where they were narrower before.
 #[inline(always)]
 fn narrow<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
-    for t in 0..block.count {
+    for t in block.tiles() {
         let c = rotate::spectrum(s, &block.tile(s, t));
         block.first[t] = tile::peak(s, &c);
         block.set_tile(s, t, &c);
     }
     let mut peaks = s.reduce_max(&block.first);
-    for t in 0..block.count {
+    for t in block.tiles() {
         // A tile of zeros has any pivot.
         block.reload[t] = peaks[t] < SILENCE;
         peaks[t] = if peaks[t] < SILENCE { 1.0 } else { peaks[t] };
     }
     // One after the other, so that no tile waits for its pivot.
     let mut pivots = [0; BLOCK];
-    for t in (0..block.count).step_by(2) {
+    for t in block.tiles().step_by(2) {
+        let t = t % BLOCK;
         // The last of an odd number beside itself.
-        let u = if t + 1 < block.count { t + 1 } else { t };
+        let u = if t + 1 < block.count { (t + 1) % BLOCK } else { t };
         let ranges =
             rotate::pivot_ranges_two(s, [&block.tile(s, t), &block.tile(s, u)], [peaks[t], peaks[u]]);
         pivots[t] = s.least(&ranges[0]) as u8;
         pivots[u] = s.least(&ranges[1]) as u8;
     }
-    for t in 0..block.count {
+    for t in block.tiles() {
         let c = rotate::about(s, &block.tile(s, t), usize::from(pivots[t]));
         block.set_tile(s, t, &c);
         block.fold_bounds(s, t, &c);
         block.pivots[t] = Some(pivots[t]);
     }
     let (low, high) = block.reduce_bounds(s);
-    for t in 0..block.count {
+    for t in block.tiles() {
         // The ranges are compared in orthonormal units.
         let narrower = (high[t] - low[t]) * root(N * LANES) < NARROWER * block.range(t);
         if narrower && !block.reload[t] {
@@ -488,14 +498,14 @@ impl RankRows<'_> {
                     Rank::Entropy => {
                         source.fill::<S, N, G>(s, start, &mut block);
                         let sums = s.outline(Entropies { block: &mut block });
-                        for t in 0..block.count {
+                        for t in block.tiles() {
                             magnitudes += sums.0[t];
                             logarithms += sums.1[t];
                         }
                     }
                     Rank::Range => {
                         source.transform::<S, N, G>(s, start, &mut block);
-                        for t in 0..block.count {
+                        for t in block.tiles() {
                             let range = block.orthonormal_range(t);
                             widest = if range > widest { range } else { widest };
                         }
@@ -522,7 +532,7 @@ impl<S: Simd, const N: usize> Part<S> for Entropies<'_, N> {
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
         let block = self.block;
-        for t in 0..block.count {
+        for t in block.tiles() {
             let x = block.tile(s, t);
             (block.first[t], block.second[t]) = allocate::entropy_sums::<S, N>(s, &x);
         }
@@ -569,7 +579,7 @@ impl EncodeRows<'_> {
                 _ => true,
             };
             let layout = layouts[usize::from(hi)];
-            let (block, rest) = core::mem::take(&mut out).split_at_mut(layout.len);
+            let (block, rest) = split_mut(core::mem::take(&mut out), layout.len);
             out = rest;
             let row = x.first(header.width as usize);
             x = x.from(header.width as usize);
@@ -700,14 +710,16 @@ impl RowJob<'_> {
             config,
         };
 
-        block[..PREFIX_LEN].copy_from_slice(&[base, 0, 0, 0]);
+        if let Some(prefix) = block.first_chunk_mut::<PREFIX_LEN>() {
+            *prefix = [base, 0, 0, 0];
+        }
         if header.encoding == Encoding::TileMixed {
             self.rank_tiles::<S, N, G>(s, &source, tiles, block);
         }
         source.next = next;
-        let (head, mut codes) = block.split_at_mut(self.layout.descriptors().end);
-        let (head, descriptors) = head.split_at_mut(self.layout.descriptors().start);
-        let map = &head[self.layout.map()];
+        let (head, mut codes) = split_mut(block, self.layout.descriptors().end);
+        let (head, descriptors) = split_mut(head, self.layout.descriptors().start);
+        let map = part(head, self.layout.map());
         let mut descriptors = descriptors.as_chunks_mut::<4>().0;
         for start in (0..self.layout.tiles).step_by(tiles_in_block(N)) {
             let mut wide = [self.hi; BLOCK];
@@ -736,7 +748,7 @@ impl RowJob<'_> {
                 });
             }
             if tiles.widths.contains(&0) {
-                for t in 0..tiles.count {
+                for t in tiles.tiles() {
                     if tiles.widths[t] == 0 {
                         source.load::<S, N, G>(s, start + t, tiles, t);
                         let valid = G.min(x.len() - (start + t) * G);
@@ -749,9 +761,9 @@ impl RowJob<'_> {
                     }
                 }
             }
-            let (some, rest) = core::mem::take(&mut codes).split_at_mut(len);
+            let (some, rest) = split_mut(core::mem::take(&mut codes), len);
             codes = rest;
-            let (described, rest) = core::mem::take(&mut descriptors).split_at_mut(tiles.count);
+            let (described, rest) = split_mut(core::mem::take(&mut descriptors), tiles.count);
             descriptors = rest;
             s.outline(Write {
                 block: &*tiles,
@@ -762,8 +774,8 @@ impl RowJob<'_> {
             if watched {
                 let mut codes = some;
                 for (t, descriptor) in described.iter_mut().enumerate() {
-                    let width = tiles.widths[t];
-                    let (packed, rest) = codes.split_at_mut(pack::packed_len(G, width));
+                    let width = tiles.widths[t % BLOCK];
+                    let (packed, rest) = split_mut(codes, pack::packed_len(G, width));
                     codes = rest;
                     // A constant may be as far from an element as the row's largest is.
                     let error = if width == 0 {
@@ -777,10 +789,10 @@ impl RowJob<'_> {
                 }
             }
             if let Some(stats) = stats.as_deref_mut() {
-                for (t, wide) in wide[..tiles.count].iter().enumerate() {
+                for (t, descriptor) in tiles.tiles().zip(described.iter()) {
                     stats.tiles += 1;
-                    stats.high += u64::from(*wide);
-                    stats.rotated += u64::from(described[t][3] != 0);
+                    stats.high += u64::from(wide[t]);
+                    stats.rotated += u64::from(descriptor[3] != 0);
                     if tiles.widths[t] > 0 {
                         let tile = tiles.tile(Scalar, t);
                         stats.clipped += u64::from(tiles.grids.get(t).clipped::<Scalar, N>(Scalar, &tile));
@@ -808,9 +820,9 @@ impl RowJob<'_> {
             } => rank,
             _ => Rank::Range,
         };
-        let (head, keys) = block.split_at_mut(self.layout.descriptors().start);
-        let map = &mut head[self.layout.map()];
-        let keys = &mut keys.as_chunks_mut::<4>().0[..self.layout.tiles];
+        let (head, keys) = split_mut(block, self.layout.descriptors().start);
+        let map = part_mut(head, self.layout.map());
+        let keys = part_mut(keys.as_chunks_mut::<4>().0, 0..self.layout.tiles);
         for (i, keys) in keys.chunks_mut(tiles_in_block(N)).enumerate() {
             let start = i * tiles_in_block(N);
             let scores = match rank {
@@ -866,7 +878,10 @@ impl RowJob<'_> {
         let mut codes = pack::unpack::<Scalar, N>(s, packed, width);
         let valid = G.min(x.len() - t * G);
         let factor = |i: usize| match self.plan.exponents {
-            Some(table) => f32::from_bits(((i32::from(table[t * G + i]) + 127) as u32) << 23),
+            Some(table) => {
+                let k = table.get(t * G + i).copied().unwrap_or(0);
+                f32::from_bits(((i32::from(k) + 127) as u32) << 23)
+            }
             None => 1.0,
         };
         // The first element that decodes to an infinity, and whether it is the positive one.
@@ -920,7 +935,7 @@ impl RowJob<'_> {
             let Some((i, positive)) = overflowing(descriptor, &codes) else {
                 break;
             };
-            let code = &mut codes[i / LANES][i % LANES];
+            let code = &mut codes[i / LANES % N][i % LANES];
             *code = if positive {
                 code.saturating_sub(1)
             } else {
@@ -951,7 +966,7 @@ impl RowJob<'_> {
             let row = Row::of_block(self.plan.header, self.hi, self.layout, block);
             let mut codes = row.codes();
             for t in 0..self.layout.tiles {
-                let (packed, rest) = codes.split_at(pack::packed_len(G, row.code_width(t)));
+                let (packed, rest) = split(codes, pack::packed_len(G, row.code_width(t)));
                 codes = rest;
                 let mut values = [0.0; G];
                 if let Some(descriptor) = row.descriptor(t) {
@@ -991,7 +1006,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, N> {
     fn run(self, s: S) {
         let (block, units) = (self.block, self.units);
         if self.config.rounding != Rounding::Nearest || self.config.effort == Effort::Best {
-            for t in 0..block.count {
+            for t in block.tiles() {
                 if block.widths[t] == 0 {
                     continue;
                 }
@@ -1017,7 +1032,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, N> {
         if self.config.effort == Effort::Fast {
             return;
         }
-        for t in 0..block.count {
+        for t in block.tiles() {
             if both[t] {
                 let x = block.tile(s, t);
                 block.first[t] = block.grids.get(t).squared_steps::<S, N>(s, &x);
@@ -1025,7 +1040,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, N> {
             }
         }
         let (errors, other_errors) = (s.reduce_add(&block.first), s.reduce_add(&block.second));
-        for t in 0..block.count {
+        for t in block.tiles() {
             let other = others.get(t);
             if both[t] && other.squared_error(other_errors[t]) < block.grids.get(t).squared_error(errors[t]) {
                 block.grids.set(t, other);
@@ -1051,9 +1066,10 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, N> {
         let block = self.block;
         let mut codes = self.codes;
         for (t, descriptor) in self.descriptors.iter_mut().enumerate() {
+            let t = t % BLOCK;
             let (grid, width) = (block.grids.get(t), block.widths[t]);
             *descriptor = grid.descriptor(block.pivots[t]).to_bytes();
-            let (packed, rest) = codes.split_at_mut(pack::packed_len(N * LANES, width));
+            let (packed, rest) = split_mut(codes, pack::packed_len(N * LANES, width));
             codes = rest;
             let x = block.tile(s, t);
             let unpacked = match self.dither {
@@ -1080,7 +1096,7 @@ impl<S: Simd, const N: usize> Part<S> for Searched<'_, N> {
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
-        for t in 0..block.count {
+        for t in block.tiles() {
             block.pivots[t] = None;
             if block.widths[t] == 0 {
                 continue;
@@ -1134,7 +1150,7 @@ impl<S: Simd, const N: usize> Part<S> for Codeless<'_, N> {
 
     #[inline(always)]
     fn run(self, s: S) {
-        let (block, t) = (self.block, self.t);
+        let (block, t) = (self.block, self.t % BLOCK);
         let x = block.tile(s, t);
         let valid = self.valid as f32;
         let sum = tile::single(tile::sum(s, &x), |a, b| a + b);
