@@ -73,10 +73,15 @@ impl Share {
     /// Four in five, the paper's.
     pub const FOUR_FIFTHS: Self = Self { parts: 4, of: 5 };
 
+    /// The denominator, which a validated configuration never has as 0.
+    const fn nonzero(self) -> u32 {
+        if self.of == 0 { 1 } else { self.of }
+    }
+
     /// `n * share` to the nearest integer, ties to even, in exact arithmetic.
     #[must_use]
     pub(crate) const fn nearest(self, n: u32) -> u32 {
-        let (product, of) = (n as u64 * self.parts as u64, self.of as u64);
+        let (product, of) = (n as u64 * self.parts as u64, self.nonzero() as u64);
         let (quotient, twice) = (product / of, product % of * 2);
         let up = twice > of || (twice == of && quotient % 2 == 1);
         (quotient + up as u64) as u32
@@ -85,7 +90,7 @@ impl Share {
     /// `n * share` rounded up, in exact arithmetic.
     #[must_use]
     pub(crate) const fn ceiling(self, n: u32) -> u32 {
-        (n as u64 * self.parts as u64).div_ceil(self.of as u64) as u32
+        (n as u64 * self.parts as u64).div_ceil(self.nonzero() as u64) as u32
     }
 }
 

@@ -288,11 +288,11 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: b
         (Some(4), None) => nibble_tiles::<S, E, N, G, STREAM, false>(s, row, index, &[], whole)?,
         _ => {
             let mut packed = row.codes();
-            for (t, out) in whole.iter_mut().enumerate() {
+            for (t, (out, descriptor)) in whole.iter_mut().zip(row.descriptors()).enumerate() {
                 let width = row.code_width(t);
                 let (own, rest) = split(packed, pack::packed_len(G, width));
                 packed = rest;
-                let tile = Packed::<S, N>::read::<G>(s, &row.descriptors()[t], own, width, (index, t))?;
+                let tile = Packed::<S, N>::read::<G>(s, descriptor, own, width, (index, t))?;
                 let mut y = tile.values(s, row.base());
                 if let Some(table) = exponents {
                     y = tile::apply_exponents::<S, N>(s, &y, tile::run::<i8, G>(table, t));
@@ -413,7 +413,7 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Tail<'_, E, 
 
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
-        let bytes = &self.row.descriptors()[self.t];
+        let bytes = self.row.descriptors().get(self.t).unwrap_or(&[0; 4]);
         let Ok(descriptor) = Descriptor::parse(*bytes, G) else {
             return Err(bad_transform(self.index, self.t, bytes));
         };

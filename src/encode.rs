@@ -686,11 +686,11 @@ impl Plan<'_> {
         stats: Option<&mut EncodeStats>,
     ) -> Result<(), EncodeError> {
         let bytes = self.row_bytes(rows.clone())?;
-        if out.len() != bytes.len() {
-            return Err(EncodeError::OutputLength {
-                needed: bytes.len(),
-                available: out.len(),
-            });
+        // `Range::len` asserts.
+        let needed = bytes.end - bytes.start;
+        if out.len() != needed {
+            let available = out.len();
+            return Err(EncodeError::OutputLength { needed, available });
         }
         let needed = u64::from(rows.end - rows.start) * u64::from(self.header.width);
         let available = x.len();

@@ -56,7 +56,7 @@ pub(crate) fn estimate(
     };
     let mut local = [0.0; RUN];
     let scratch = if scratch.len() < RUN { &mut local } else { scratch };
-    let run = scratch.len().min(width as usize);
+    let run = scratch.len().min(width as usize).max(1);
     let take_means = |start: usize, scratch: &mut [f32]| {
         // From the middle of the first step: the first token of a sequence is the one that carries massive
         // activations, and no sample of the others.

@@ -109,8 +109,9 @@ fn pack_plane<'a, S: Simd, const N: usize, const W: usize>(
         }
         return rest;
     }
-    for (j, plane) in plane.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-        let mut all = fields[j];
+    let planes = plane.as_chunks_mut::<LANES>().0.iter_mut();
+    for (j, (plane, field)) in planes.zip(&fields).enumerate() {
+        let mut all = *field;
         let mut v = j + Plane::<N, W>::LEN / LANES;
         while v < N {
             all = s.or_b(all, fields[v]);

@@ -51,3 +51,15 @@ pub(crate) fn copy<T: Copy>(to: &mut [T], from: &[T]) {
         to.copy_from_slice(from);
     }
 }
+
+/// `slice.copy_within(start..end, to)`, towards the front.
+#[inline(always)]
+pub(crate) fn move_within<T: Copy>(slice: &mut [T], start: usize, end: usize, to: usize) {
+    debug_assert!(
+        to <= start && start <= end && end <= slice.len(),
+        "a move out of bounds"
+    );
+    if to <= start && start <= end && end <= slice.len() {
+        slice.copy_within(start..end, to);
+    }
+}

@@ -63,6 +63,7 @@ use crate::error::{DecodeError, EncodeError, StreamError, StreamFault, WholeTens
 use crate::frame::{
     self, CHECKSUM_LEN, Encoding, ExponentMode, Frame, HEADER_LEN, Header, MAGIC, Row, RowLayout,
 };
+use crate::part::{copy, from, move_within, part, split, split_mut};
 
 /// What a [`StreamDecoder`] has to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,7 +261,7 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
     }
 
     fn take(&mut self, count: usize, bytes: &mut &[u8]) {
-        let (taken, rest) = bytes.split_at(count);
+        let (taken, rest) = split(bytes, count);
         *bytes = rest;
         self.taken = self.taken.wrapping_add(count as u64);
         // There is room: the capacity was checked against the header.
@@ -284,9 +285,10 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
         if self.keep == prelude {
             return;
         }
-        self.held.copy_within(self.prelude.clone(), 0);
-        self.held.copy_within(self.keep.., prelude);
-        self.held.truncate(self.held.len() - (self.keep - prelude));
+        move_within(&mut self.held, self.prelude.start, self.prelude.end, 0);
+        let end = self.held.len();
+        move_within(&mut self.held, self.keep, end, prelude);
+        self.held.truncate(end - (self.keep - prelude));
         self.at -= self.keep - prelude;
         self.keep = prelude;
         self.prelude = 0..prelude;
@@ -325,16 +327,16 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
             if !self.complete(MAGIC.len(), bytes) {
                 return Ok(None);
             }
-            let bad_magic = !self.held[self.at..].starts_with(&MAGIC);
+            let bad_magic = !from(&self.held, self.at).starts_with(&MAGIC);
             if !bad_magic && !self.complete(HEADER_LEN, bytes) {
                 return Ok(None);
             }
             let position = self.position_of(self.at);
             let again = self.at + 1;
-            let found = &self.held[self.at..];
+            let found = from(&self.held, self.at);
             let fault = if bad_magic {
                 DecodeError::BadMagic {
-                    found: [found[0], found[1], found[2], found[3]],
+                    found: *found.first_chunk().unwrap_or(&[0; 4]),
                 }
             } else {
                 match Header::parse(found) {
@@ -361,14 +363,14 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
     /// Leaves out what cannot be the start of a frame.
     fn skip(&mut self, bytes: &mut &[u8]) {
         let first = |bytes: &[u8]| bytes.iter().position(|&byte| byte == MAGIC[0]);
-        if let Some(candidate) = first(&self.held[self.at..]) {
+        if let Some(candidate) = first(from(&self.held, self.at)) {
             self.at += candidate;
             return;
         }
         self.held.clear();
         self.at = 0;
         let skipped = first(bytes).unwrap_or(bytes.len());
-        *bytes = &bytes[skipped..];
+        *bytes = from(bytes, skipped);
         self.taken = self.taken.wrapping_add(skipped as u64);
     }
 
@@ -386,7 +388,7 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
 
     fn open(&mut self, header: Header, left: u32, needed: usize) {
         let mut hasher = Checksum::new();
-        hasher.update(&self.held[self.at..self.at + HEADER_LEN]);
+        hasher.update(part(&self.held, self.at..self.at + HEADER_LEN));
         self.at += HEADER_LEN;
         self.keep = self.at;
         self.frame = Some(Open {
@@ -415,7 +417,7 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
                 return Ok(None);
             }
             let prelude = self.at..self.at + len;
-            let held = &self.held[prelude.clone()];
+            let held = part(&self.held, prelude.clone());
             frame::check_exponents(&header, held, self.decoder.exponents())
                 .and_then(|_| frame::check_row_map(&header, held))?;
             open.hasher.update(held);
@@ -432,13 +434,13 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
         if !self.complete(padding + CHECKSUM_LEN, bytes) {
             return Ok(None);
         }
-        let (padded, checksum) = self.held[self.at..].split_at(padding);
+        let (padded, checksum) = split(from(&self.held, self.at), padding);
         if let Some(at) = padded.iter().position(|&byte| byte != 0) {
             let offset = open.body - open.left + at as u32;
             return Err(DecodeError::RawPadding { offset });
         }
         open.hasher.update(padded);
-        let found = u32::from_le_bytes([checksum[0], checksum[1], checksum[2], checksum[3]]);
+        let found = u32::from_le_bytes(*checksum.first_chunk().unwrap_or(&[0; 4]));
         let computed = open.hasher.value();
         if found != computed {
             return Err(DecodeError::Checksum { found, computed });
@@ -456,7 +458,7 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
         let (header, index) = (open.header, open.row);
         let hi = match header.encoding {
             Encoding::RowMixed => {
-                let map = &self.held[self.prelude.clone()][header.row_map()];
+                let map = part(part(&self.held, self.prelude.clone()), header.row_map());
                 frame::bit(map, index as usize)
             }
             _ => true,
@@ -469,8 +471,8 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
         if !self.complete(layout.len, bytes) {
             return Ok(None);
         }
-        let block = &self.held[self.at..self.at + layout.len];
-        let prelude = &self.held[self.prelude.clone()];
+        let block = part(&self.held, self.at..self.at + layout.len);
+        let prelude = part(&self.held, self.prelude.clone());
         self.decode_row(&header, hi, layout, index, prelude, block, out)?;
         open.hasher.update(block);
         if layout.len > 0 {
@@ -508,7 +510,7 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
             }
             let exponents = match header.exponents {
                 ExponentMode::None => None,
-                ExponentMode::InFrame => Some(bytemuck::cast_slice(&prelude[..needed])),
+                ExponentMode::InFrame => Some(bytemuck::cast_slice(part(prelude, 0..needed))),
                 ExponentMode::Agreed => self.decoder.exponents(),
             };
             let frame = Frame::of_row(header, hi, exponents, block);
@@ -593,13 +595,13 @@ impl<'a> Encoder<'a> {
         header.stream_capacity().map_err(|_| EncodeError::FrameTooLarge)?;
         let len = HEADER_LEN + header.prelude_len();
         let out = room(out, len)?;
-        let (start, prelude) = out.split_at_mut(HEADER_LEN);
-        start.copy_from_slice(&header_bytes);
+        let (start, prelude) = split_mut(out, HEADER_LEN);
+        copy(start, &header_bytes);
         prelude.fill(0);
         if !header.is_empty() {
-            let (exponents, map) = prelude.split_at_mut(header.row_map().start);
+            let (exponents, map) = split_mut(prelude, header.row_map().start);
             if let (Some(table), ExponentMode::InFrame) = (table, header.exponents) {
-                exponents[..table.len()].copy_from_slice(bytemuck::cast_slice(table));
+                copy(split_mut(exponents, table.len()).0, bytemuck::cast_slice(table));
             }
             for (row, _) in keep.unwrap_or(&[]).iter().enumerate().filter(|(_, keep)| **keep) {
                 frame::set_bit(map, row);
@@ -690,11 +692,11 @@ impl<E: Element> StreamEncoder<'_, E> {
         }
         let padding = self.left as usize;
         let out = room(out, padding + CHECKSUM_LEN)?;
-        let (padded, checksum) = out.split_at_mut(padding);
+        let (padded, checksum) = split_mut(out, padding);
         padded.fill(0);
         let mut hasher = self.hasher.clone();
         hasher.update(padded);
-        checksum.copy_from_slice(&hasher.value().to_le_bytes());
+        copy(checksum, &hasher.value().to_le_bytes());
         Ok(out.len())
     }
 }

@@ -888,10 +888,10 @@ impl RowJob<'_> {
         let overflowing = |descriptor: &[u8; 4], codes: &[[u8; LANES]; N]| {
             let descriptor = frame::Descriptor::parse(*descriptor, G).ok()?;
             let y: Tile<Scalar, N> = decode::reconstruct(s, codes, width, descriptor, base);
-            let values = y.as_flattened();
-            (0..valid)
-                .find(|&i| !x.source().holds(values[i] * factor(i)))
-                .map(|i| (i, values[i] > 0.0))
+            let mut values = y.as_flattened().iter().enumerate().take(valid);
+            values
+                .find(|(i, y)| !x.source().holds(**y * factor(*i)))
+                .map(|(i, y)| (i, *y > 0.0))
         };
         if overflowing(descriptor, &codes).is_none() {
             return;
@@ -980,7 +980,7 @@ impl RowJob<'_> {
                     );
                     values.copy_from_slice(y.as_flattened());
                 }
-                x.from(t * G).first(G).for_each(|i, x| add(x, values[i]));
+                x.from(t * G).first(G).for_each(|i, x| add(x, values[i % G]));
             }
         }
         stats.squared_error += error;

@@ -9,8 +9,9 @@ use core::hint::black_box;
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 
 use tahq::{
-    Allocation, Config, Decoder, Effort, EncodeStats, Encoder, Encoding, ExponentMode, Exponents, Fit, Frame,
-    Granularity, Header, Level, Plan, Rank, Rotation, Rounding, Share, SourceType, TileSize, bf16, f16,
+    Allocation, Config, Decoder, Effort, EncodeStats, Encoder, Encoding, Event, ExponentMode, Exponents, Fit,
+    Frame, Granularity, Header, Level, Plan, Rank, Rotation, Rounding, Share, SourceType, StreamDecoder,
+    TileSize, bf16, f16,
 };
 
 #[cfg(not(feature = "found"))]
@@ -218,7 +219,7 @@ impl Fields {
 /// The entries that are generic over the element type.
 macro_rules! entries {
     ($element:ty: $encode:ident, $encode_with_stats:ident, $encode_body:ident, $plan:ident, $decode:ident,
-     $decode_body:ident, $decode_rows:ident, $estimate:ident, $delta:ident) => {
+     $decode_body:ident, $decode_rows:ident, $estimate:ident, $delta:ident, $push:ident, $stream:ident) => {
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $encode(
             settings: &Settings,
@@ -400,6 +401,53 @@ macro_rules! entries {
                 .is_ok()
         }
 
+        /// Bytes of a stream, until there is something to tell.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $push(
+            decoder: &mut StreamDecoder<'static, CAPACITY>,
+            bytes: *const u8,
+            bytes_len: usize,
+            row: *mut $element,
+            len: usize,
+            event: &mut Option<Event>,
+        ) -> usize {
+            let (mut bytes, row) = unsafe { (slice(bytes, bytes_len), slice_mut(row, len)) };
+            if let Ok(told) = decoder.push(&mut bytes, row) {
+                *event = told;
+            }
+            bytes.len()
+        }
+
+        /// A frame row by row.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $stream(
+            settings: &Settings,
+            x: *const $element,
+            len: usize,
+            rows: u32,
+            width: u32,
+            table: *const i8,
+            table_len: usize,
+            keep: *const bool,
+            keep_len: usize,
+            out: *mut u8,
+            out_len: usize,
+        ) -> usize {
+            let (table, keep) = unsafe { (slice(table, table_len), slice(keep, keep_len)) };
+            let (x, out) = unsafe { (slice(x, len), slice_mut(out, out_len)) };
+            let Some(encoder) = settings.encoder(table, keep) else {
+                return 0;
+            };
+            let Ok((stream, begun)) = encoder.stream::<$element>(rows, width, out) else {
+                return 0;
+            };
+            let mut stream = black_box(stream);
+            black_box((stream.header(), stream.next_row()));
+            let row = stream.row(x, out).unwrap_or(0);
+            let end = stream.finish(out).unwrap_or(0);
+            begun.wrapping_add(row).wrapping_add(end)
+        }
+
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $estimate(
             x: *const $element,
@@ -445,9 +493,9 @@ macro_rules! entries {
 }
 
 entries!(f32: encode_f32, encode_with_stats_f32, encode_body_f32, plan_f32, decode_f32, decode_body_f32,
-    decode_rows_f32, estimate_f32, delta_f32);
+    decode_rows_f32, estimate_f32, delta_f32, push_f32, stream_f32);
 entries!(f16: encode_f16, encode_with_stats_f16, encode_body_f16, plan_f16, decode_f16, decode_body_f16,
-    decode_rows_f16, estimate_f16, delta_f16);
+    decode_rows_f16, estimate_f16, delta_f16, push_f16, stream_f16);
 entries!(bf16: encode_bf16, encode_with_stats_bf16, encode_body_bf16, plan_bf16, decode_bf16, decode_body_bf16,
     decode_rows_bf16, estimate_bf16, delta_bf16);
 
@@ -524,6 +572,31 @@ pub unsafe extern "C" fn views(
     sum
 }
 
+/// Bytes that a stream decoder holds.
+const CAPACITY: usize = 1000;
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stream_begin(
+    decoder: &mut StreamDecoder<'static, CAPACITY>,
+    number: u8,
+    table: *const i8,
+    table_len: usize,
+    with_table: bool,
+) {
+    *decoder = StreamDecoder::new().with_level(level(number));
+    if with_table {
+        *decoder = decoder.clone().with_exponents(unsafe { slice(table, table_len) });
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stream_finish(decoder: &mut StreamDecoder<'static, CAPACITY>) -> u64 {
+    match decoder.finish() {
+        Ok(()) => decoder.position(),
+        Err(error) => error.position,
+    }
+}
+
 /// Sizes and names.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn values(
@@ -545,6 +618,10 @@ pub unsafe extern "C" fn values(
     let header = fields.header();
     let _ = black_box((header.validate(), header.body_len(), header.frame_len()));
     let _ = black_box(header.to_bytes());
+    let _ = black_box((
+        header.stream_capacity(),
+        config.stream_capacity(rows, width, source(element)),
+    ));
     black_box((
         header.is_empty(),
         header.tile_len(),
