@@ -696,7 +696,7 @@ typedef uint32_t tahq_exponent_mode;
  * Everything that an encoder is asked to do. Fill it with `tahq_config_init`, then change what you need. Fields that
  * the chosen allocation, rotation, exponents or rounding does not name are ignored.
  */
-typedef struct {
+typedef struct tahq_config {
     /**
      * `sizeof(tahq_config)`, as `tahq_config_init` sets it.
      */
@@ -804,7 +804,7 @@ typedef struct {
  * them; the others are 0. Set `struct_size` before the first use; the library writes all other fields where a call
  * fails, and none where it succeeds.
  */
-typedef struct {
+typedef struct tahq_error {
     /**
      * `sizeof(tahq_error)`, set by the caller.
      */
@@ -859,7 +859,7 @@ typedef struct {
  * A frame's header. A transport with framing of its own may carry these fields its own way; the functions that are
  * given them check every one. Its layout stays as it is for version 1 of the wire format.
  */
-typedef struct {
+typedef struct tahq_header {
     /**
      * Rows (tokens).
      */
@@ -909,7 +909,7 @@ typedef struct {
 /**
  * What a decoder may be told. Null in its place means: the fastest level, no agreed table.
  */
-typedef struct {
+typedef struct tahq_decode_options {
     /**
      * `sizeof(tahq_decode_options)`, set by the caller.
      */
@@ -977,30 +977,30 @@ tahq_status tahq_level_from_name(const char *name, uint32_t *level);
 /**
  * Fills `config`, of `struct_size` bytes (`sizeof *config`), with a tahq_preset.
  */
-tahq_status tahq_config_init(tahq_config *config, size_t struct_size, uint32_t preset);
+tahq_status tahq_config_init(struct tahq_config *config, size_t struct_size, uint32_t preset);
 
 /**
  * Checks every knob of a configuration, without a tensor.
  */
-tahq_status tahq_config_check(const tahq_config *config, tahq_error *error);
+tahq_status tahq_config_check(const struct tahq_config *config, struct tahq_error *error);
 
 /**
  * Bytes of the longest frame of `rows` x `width` elements of type `element` (a tahq_element) that a configuration can
  * give; exact, unless rows are pruned. A body alone is shorter by TAHQ_HEADER_SIZE + TAHQ_CHECKSUM_SIZE.
  */
-tahq_status tahq_max_frame_len(const tahq_config *config,
+tahq_status tahq_max_frame_len(const struct tahq_config *config,
                                uint32_t element,
                                uint32_t rows,
                                uint32_t width,
                                size_t *frame_size,
-                               tahq_error *error);
+                               struct tahq_error *error);
 
 /**
  * Encodes `rows` x `width` elements of type `element` (a tahq_element), row-major, in `x`, `x_size` bytes, as one frame
  * at the start of `out`, `out_size` bytes; `tahq_max_frame_len` says how many it takes. `frame_size` gets the bytes
  * written, 0 after an error, when the content of `out` is unspecified.
  */
-tahq_status tahq_encode(const tahq_config *config,
+tahq_status tahq_encode(const struct tahq_config *config,
                         uint32_t element,
                         const void *x,
                         size_t x_size,
@@ -1009,13 +1009,13 @@ tahq_status tahq_encode(const tahq_config *config,
                         uint8_t *out,
                         size_t out_size,
                         size_t *frame_size,
-                        tahq_error *error);
+                        struct tahq_error *error);
 
 /**
  * As `tahq_encode`, but a body alone, for a transport that carries the header's fields its own way. `header` gets these
  * fields, all 0 after an error, and `body_size` the bytes written.
  */
-tahq_status tahq_encode_body(const tahq_config *config,
+tahq_status tahq_encode_body(const struct tahq_config *config,
                              uint32_t element,
                              const void *x,
                              size_t x_size,
@@ -1023,9 +1023,9 @@ tahq_status tahq_encode_body(const tahq_config *config,
                              uint32_t width,
                              uint8_t *out,
                              size_t out_size,
-                             tahq_header *header,
+                             struct tahq_header *header,
                              size_t *body_size,
-                             tahq_error *error);
+                             struct tahq_error *error);
 
 /**
  * Estimates one channel exponent a channel from a calibration tensor (as for `tahq_encode`) into `table`, which has
@@ -1040,7 +1040,7 @@ tahq_status tahq_estimate_exponents(uint32_t element,
                                     uint32_t sample,
                                     int8_t *table,
                                     size_t table_len,
-                                    tahq_error *error);
+                                    struct tahq_error *error);
 
 /**
  * The length of the frame that `bytes` starts with, of which the first TAHQ_HEADER_SIZE are enough. It works for every
@@ -1049,7 +1049,7 @@ tahq_status tahq_estimate_exponents(uint32_t element,
 tahq_status tahq_frame_len(const uint8_t *bytes,
                            size_t bytes_size,
                            size_t *frame_size,
-                           tahq_error *error);
+                           struct tahq_error *error);
 
 /**
  * Reads and checks the header of the frame that `bytes` starts with, of which the first TAHQ_HEADER_SIZE are enough.
@@ -1057,17 +1057,17 @@ tahq_status tahq_frame_len(const uint8_t *bytes,
  */
 tahq_status tahq_parse_header(const uint8_t *bytes,
                               size_t bytes_size,
-                              tahq_header *header,
-                              tahq_error *error);
+                              struct tahq_header *header,
+                              struct tahq_error *error);
 
 /**
  * Checks one whole frame, checksum and every row, without decoding it. `options` and `header` may be null.
  */
 tahq_status tahq_validate(const uint8_t *frame,
                           size_t frame_size,
-                          const tahq_decode_options *options,
-                          tahq_header *header,
-                          tahq_error *error);
+                          const struct tahq_decode_options *options,
+                          struct tahq_header *header,
+                          struct tahq_error *error);
 
 /**
  * Decodes one whole frame, exactly `frame_size` bytes, into `out`: `rows` x `width` elements of type `element` (a
@@ -1079,22 +1079,22 @@ tahq_status tahq_decode(const uint8_t *frame,
                         uint32_t element,
                         void *out,
                         size_t out_size,
-                        const tahq_decode_options *options,
-                        tahq_header *header,
-                        tahq_error *error);
+                        const struct tahq_decode_options *options,
+                        struct tahq_header *header,
+                        struct tahq_error *error);
 
 /**
  * As `tahq_decode`, for a body whose header came some other way. There is no checksum: the transport vouches for the
  * bytes, or what decodes is whatever they say.
  */
-tahq_status tahq_decode_body(const tahq_header *header,
+tahq_status tahq_decode_body(const struct tahq_header *header,
                              const uint8_t *body,
                              size_t body_size,
                              uint32_t element,
                              void *out,
                              size_t out_size,
-                             const tahq_decode_options *options,
-                             tahq_error *error);
+                             const struct tahq_decode_options *options,
+                             struct tahq_error *error);
 
 /**
  * Decodes the rows from `start` up to but without `end` of one whole frame into `out`, exactly `out_size` bytes. Each
@@ -1108,15 +1108,15 @@ tahq_status tahq_decode_rows(const uint8_t *frame,
                              uint32_t element,
                              void *out,
                              size_t out_size,
-                             const tahq_decode_options *options,
-                             tahq_error *error);
+                             const struct tahq_decode_options *options,
+                             struct tahq_error *error);
 
 /**
  * As `tahq_decode_rows`, for a body whose header came some other way or from `tahq_parse_header`; the body of a frame
  * starts TAHQ_HEADER_SIZE bytes into it and has `header->body_size`. There is no checksum. Ranges are independent:
  * several threads may decode some each.
  */
-tahq_status tahq_decode_body_rows(const tahq_header *header,
+tahq_status tahq_decode_body_rows(const struct tahq_header *header,
                                   const uint8_t *body,
                                   size_t body_size,
                                   uint32_t start,
@@ -1124,8 +1124,8 @@ tahq_status tahq_decode_body_rows(const tahq_header *header,
                                   uint32_t element,
                                   void *out,
                                   size_t out_size,
-                                  const tahq_decode_options *options,
-                                  tahq_error *error);
+                                  const struct tahq_decode_options *options,
+                                  struct tahq_error *error);
 
 /**
  * Encodes `x - reference` (delta coding between visits of one example, as AQ-SGD does) as one frame at the start of
@@ -1133,7 +1133,7 @@ tahq_status tahq_decode_body_rows(const tahq_header *header,
  * in bytes; `scratch` holds the difference afterwards. `reference` is zeros before the first visit; call
  * `tahq_delta_apply` with the frame, here and at the receiver, to bring it up to date.
  */
-tahq_status tahq_delta_encode(const tahq_config *config,
+tahq_status tahq_delta_encode(const struct tahq_config *config,
                               uint32_t element,
                               const void *x,
                               size_t x_size,
@@ -1146,7 +1146,7 @@ tahq_status tahq_delta_encode(const tahq_config *config,
                               uint8_t *out,
                               size_t out_size,
                               size_t *frame_size,
-                              tahq_error *error);
+                              struct tahq_error *error);
 
 /**
  * Decodes a frame of differences into `scratch` and adds them to `reference`, both `rows` x `width` floats, their sizes
@@ -1159,9 +1159,9 @@ tahq_status tahq_delta_apply(const uint8_t *frame,
                              size_t reference_size,
                              float *scratch,
                              size_t scratch_size,
-                             const tahq_decode_options *options,
-                             tahq_header *header,
-                             tahq_error *error);
+                             const struct tahq_decode_options *options,
+                             struct tahq_header *header,
+                             struct tahq_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"
