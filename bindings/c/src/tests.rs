@@ -378,7 +378,7 @@ fn overlapping_buffers() {
         let c: *mut Config = at(0).cast();
         c.write(config());
         let mut size = 7;
-        let x = at(512).cast::<f32>().cast_const().cast();
+        let x = at(512).cast_const().cast();
         let status = tahq_encode(c, F32, x, 64, 1, 16, at(512 + 63), 256, &mut size, &mut error);
         assert_eq!((status, argument(&error), size), (Status::Overlap, "out", 0));
         let status = tahq_encode(c, F32, x, 64, 1, 16, at(8), 256, &mut size, &mut error);
@@ -486,7 +486,7 @@ fn presets_survive() {
 fn every_knob_is_checked() {
     let refuse = |spoil: &dyn Fn(&mut Config), expected: Status, name: &str| {
         let mut c = config();
-        c.allocation = crate::config::Allocation::Mixed as u32;
+        c.allocation = config::Allocation::Mixed as u32;
         spoil(&mut c);
         let mut error = blank();
         // SAFETY: it is there.
@@ -538,10 +538,8 @@ fn levels_have_names() {
         let name = std::ffi::CString::new(level.name()).expect("no zero");
         let mut code = 0;
         // SAFETY: a string and a number.
-        assert_eq!(
-            unsafe { tahq_level_from_name(name.as_ptr(), &mut code) },
-            Status::Ok
-        );
+        let status = unsafe { tahq_level_from_name(name.as_ptr(), &mut code) };
+        assert_eq!(status, Status::Ok);
         assert_eq!(config::level(code).ok(), Some(level));
         // SAFETY: a static string.
         assert_eq!(unsafe { CStr::from_ptr(tahq_level_name(code)) }, &*name);
