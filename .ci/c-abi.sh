@@ -59,6 +59,14 @@ nm -D --defined-only "$scratch/shared/lib/$TAHQ_SONAME" | awk '{ print $3 }' | s
 diff "$scratch/declared" "$scratch/exported" || fail 'the header and the library differ'
 printf '%d functions\n' "$(wc -l <"$scratch/exported")"
 
+# What rustc says that a static library of Rust needs is what tahq.pc says, though this system may do without.
+needs=$(rustc --crate-name empty --crate-type staticlib --print native-static-libs -o "$scratch/empty.a" - 2>&1 </dev/null \
+    | sed -n 's/^note: native-static-libs: //p')
+[[ -n $needs ]] || fail 'rustc names no native libraries'
+for prefix in shared static; do
+    grep -qF -- " $needs" "$scratch/$prefix/lib/pkgconfig/tahq.pc" || fail "$prefix/lib/pkgconfig/tahq.pc lacks: $needs"
+done
+
 flags() {
     PKG_CONFIG_PATH=$scratch/$1/lib/pkgconfig pkg-config "${@:2}" tahq
 }
