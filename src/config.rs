@@ -395,6 +395,24 @@ impl Config {
         }
     }
 
+    /// Bytes of buffer that [`Header::stream_capacity`] asks for, at the most, of a stream of frames of `rows x
+    /// width` elements made with this configuration, and of those with fewer rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::max_frame_len`].
+    pub const fn stream_capacity(
+        &self,
+        rows: u32,
+        width: u32,
+        source: SourceType,
+    ) -> Result<usize, EncodeError> {
+        match self.header(rows, width, source, false).stream_capacity() {
+            Ok(len) => Ok(len),
+            Err(_) => Err(EncodeError::FrameTooLarge),
+        }
+    }
+
     /// Bytes of the longest frame of `rows x width` elements that this configuration can give; exact,
     /// unless rows are pruned ([`Allocation::Prune`]). A table of channel exponents given to the encoder
     /// never makes it longer.

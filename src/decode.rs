@@ -66,7 +66,6 @@ impl<'t> Decoder<'t> {
         }
     }
 
-    #[cfg(feature = "rayon")]
     pub(crate) const fn exponents(&self) -> Option<&'t [i8]> {
         self.table
     }
@@ -158,7 +157,8 @@ impl<'t> Decoder<'t> {
         Ok(header)
     }
 
-    fn some_rows(
+    /// `out` is not zeroed on error.
+    pub(crate) fn some_rows(
         &self,
         frame: &Frame<'_>,
         rows: Range<u32>,

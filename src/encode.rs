@@ -163,6 +163,16 @@ impl<'a> Encoder<'a> {
         &self.config
     }
 
+    /// The mask of the rows to keep.
+    pub(crate) const fn mask(&self) -> Option<&'a [bool]> {
+        self.keep
+    }
+
+    /// Whether the caller gave a table of channel exponents.
+    pub(crate) const fn has_table(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// Encodes `x`, `rows x width` elements row-major, as one frame at the start of `out`, which must have
     /// room for it ([`Config::max_frame_len`]); returns the frame's length.
     ///
@@ -437,7 +447,7 @@ impl<'a> Encoder<'a> {
         Ok((plan, blocks))
     }
 
-    fn checked_table(&self, width: u32) -> Result<&'a [i8], EncodeError> {
+    pub(crate) fn checked_table(&self, width: u32) -> Result<&'a [i8], EncodeError> {
         let table = self.table.ok_or(EncodeError::TableMissing)?;
         if table.len() as u64 != u64::from(width) {
             return Err(EncodeError::TableLength {
@@ -529,6 +539,25 @@ pub struct Plan<'p> {
     prelude: &'p [u8],
     exponents: Option<&'p [i8]>,
     extremes: (i32, i32),
+}
+
+impl<'p> Plan<'p> {
+    /// A plan for [`Plan::encode_row`]: of a frame whose rows all have the layout that `header` gives the first.
+    pub(crate) fn of_rows(encoder: Encoder<'p>, header: Header, exponents: Option<&'p [i8]>) -> Self {
+        Self {
+            encoder,
+            header,
+            prelude: &[],
+            exponents,
+            extremes: exponents::extremes(exponents),
+        }
+    }
+
+    /// Encodes row `row` from its elements, of which there must be `width`, into its block, which must have the
+    /// layout's length.
+    pub(crate) fn encode_row(&self, row: u32, x: Elements<'_>, block: &mut [u8]) -> Result<(), EncodeError> {
+        self.encode_fitting(row..row + 1, x, block, None)
+    }
 }
 
 impl Plan<'_> {
@@ -669,6 +698,16 @@ impl Plan<'_> {
         if available == 0 {
             return Ok(());
         }
+        self.encode_fitting(rows, x, out, stats)
+    }
+
+    fn encode_fitting(
+        &self,
+        rows: Range<u32>,
+        x: Elements<'_>,
+        out: &mut [u8],
+        stats: Option<&mut EncodeStats>,
+    ) -> Result<(), EncodeError> {
         if self.header.encoding == Encoding::Raw {
             with_elements!(Elements, x, x => encode_raw(x, self.header.width as usize, out, stats));
             return Ok(());

@@ -110,6 +110,28 @@ pub enum EncodeError {
     },
     /// The byte buffer is not aligned for its element type, or is no whole number of elements.
     Misaligned,
+    /// A frame cannot be written row by row: something before its first row follows from all rows.
+    NotByRows(WholeTensor),
+    /// A stream of rows was ended before its last row.
+    RowsMissing {
+        /// Rows encoded.
+        encoded: u32,
+        /// Rows of the frame.
+        rows: u32,
+    },
+}
+
+/// What an encoder finds only in a whole tensor, and a frame has before its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WholeTensor {
+    /// Channel exponents that the encoder estimates. A table from the caller, in the frame or agreed, is an
+    /// alternative.
+    EstimatedExponents,
+    /// Which rows have the wide code width. Tiles ranked within their row are an alternative.
+    RankedRows,
+    /// Which rows are dropped. A mask from the caller is an alternative.
+    DroppedRows,
 }
 
 impl fmt::Display for EncodeError {
@@ -153,6 +175,21 @@ impl fmt::Display for EncodeError {
                 f,
                 "the byte buffer is misaligned for its elements or not a whole number of them"
             ),
+            Self::NotByRows(WholeTensor::EstimatedExponents) => {
+                write!(f, "channel exponents are estimated from all rows: not row by row")
+            }
+            Self::NotByRows(WholeTensor::RankedRows) => {
+                write!(f, "rows are ranked among all rows: not row by row")
+            }
+            Self::NotByRows(WholeTensor::DroppedRows) => {
+                write!(
+                    f,
+                    "without a mask, the rows to drop follow from all rows: not row by row"
+                )
+            }
+            Self::RowsMissing { encoded, rows } => {
+                write!(f, "the frame was ended after {encoded} of its {rows} rows")
+            }
         }
     }
 }
@@ -436,3 +473,50 @@ impl fmt::Display for DecodeError {
 }
 
 impl core::error::Error for DecodeError {}
+
+/// Why bytes of a stream were refused, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamError {
+    /// Where what was refused begins, in bytes from the start of the stream: a header, the channel exponents and the
+    /// row map, a row block, or the padding and the checksum.
+    pub position: u64,
+    /// The fault.
+    pub fault: StreamFault,
+}
+
+/// What was wrong in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamFault {
+    /// The bytes, as for a whole frame; or the row buffer, [`DecodeError::OutputLength`].
+    Frame(DecodeError),
+    /// The decoder's buffer is too short for this frame.
+    Capacity {
+        /// Bytes needed: [`Header::stream_capacity`](crate::Header::stream_capacity).
+        needed: usize,
+        /// Bytes that the buffer has.
+        available: usize,
+    },
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let position = self.position;
+        match self.fault {
+            StreamFault::Frame(error) => write!(f, "at byte {position} of the stream: {error}"),
+            StreamFault::Capacity { needed, available } => write!(
+                f,
+                "at byte {position} of the stream: the frame needs a buffer of {needed} bytes, this one has {available}"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for StreamError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match &self.fault {
+            StreamFault::Frame(error) => Some(error),
+            StreamFault::Capacity { .. } => None,
+        }
+    }
+}

@@ -360,6 +360,51 @@ impl Header {
         }
     }
 
+    /// Bytes of the buffer that a [`StreamDecoder`](crate::StreamDecoder) needs for such a frame, and of the longest
+    /// piece that a [`StreamEncoder`](crate::StreamEncoder) writes: channel exponents and row map, the longest row
+    /// block, padding and checksum; or the header, where it is longer than those of them that follow the row map.
+    ///
+    /// # Errors
+    ///
+    /// As [`Header::body_len`], and where the buffer would not fit this target's `usize`.
+    pub const fn stream_capacity(&self) -> Result<usize, DecodeError> {
+        if let Err(error) = self.body_len() {
+            return Err(error);
+        }
+        let (hi, lo) = self.row_lens_exact();
+        let row = match self.encoding {
+            _ if self.is_empty() => 0,
+            Encoding::RowMixed if self.quota == 0 => lo,
+            _ => hi,
+        };
+        // What is left over of a word is padded, in some numbers of rows.
+        let last = row + row % 4 + CHECKSUM_LEN as u64;
+        let longest = if last < HEADER_LEN as u64 {
+            HEADER_LEN as u64
+        } else {
+            last
+        };
+        to_usize(self.exponents_len() + self.row_map_len() + longest)
+    }
+
+    /// The header of a frame that has one row of this one, all of it `hi` or not, and nothing before its block.
+    pub(crate) const fn of_row(&self, hi: bool) -> Self {
+        let mut header = Self {
+            exponents: ExponentMode::None,
+            table_check: 0,
+            rows: 1,
+            ..*self
+        };
+        if matches!(self.encoding, Encoding::RowMixed) {
+            let width = if hi { self.hi } else { self.lo };
+            header.encoding = Encoding::Uniform;
+            header.hi = width;
+            header.lo = width;
+            header.quota = 0;
+        }
+        header
+    }
+
     /// Bytes of the body before the row blocks; fits where [`Header::frame_len`] does.
     pub(crate) const fn prelude_len(&self) -> usize {
         (self.exponents_len() + self.row_map_len()) as usize
@@ -607,16 +652,7 @@ impl<'a> Frame<'a> {
         let needed = to_usize(header.body_len()? as u64)?;
         check_len(body, needed)?;
         let exponents = check_exponents(&header, body, table)?;
-        let row_map = &body[header.row_map()];
-        if header.encoding == Encoding::RowMixed && !header.is_empty() {
-            let found = count_checked(row_map, header.rows).ok_or(DecodeError::RowMapPadding)?;
-            if found != header.quota {
-                return Err(DecodeError::RowMapCount {
-                    found,
-                    expected: header.quota,
-                });
-            }
-        }
+        let row_map = check_row_map(&header, body)?;
         let blocks = &body[header.prelude_len()..];
         if header.encoding == Encoding::Raw && !header.is_empty() {
             let end = header.elements() as usize * header.source.size();
@@ -632,6 +668,21 @@ impl<'a> Frame<'a> {
             row_map,
             blocks,
         })
+    }
+
+    /// A frame of one row, whose block is `block`, of the length that [`Header::row_layout`] gives.
+    pub(crate) const fn of_row(
+        header: &Header,
+        hi: bool,
+        exponents: Option<&'a [i8]>,
+        block: &'a [u8],
+    ) -> Self {
+        Self {
+            header: header.of_row(hi),
+            exponents,
+            row_map: &[],
+            blocks: block,
+        }
     }
 
     /// The header.
@@ -723,7 +774,23 @@ fn check_len(bytes: &[u8], needed: usize) -> Result<(), DecodeError> {
     }
 }
 
-fn check_exponents<'a>(
+/// Checks the row map, which `body` must at least hold, and returns it.
+pub(crate) fn check_row_map<'a>(header: &Header, body: &'a [u8]) -> Result<&'a [u8], DecodeError> {
+    let row_map = &body[header.row_map()];
+    if header.encoding == Encoding::RowMixed && !header.is_empty() {
+        let found = count_checked(row_map, header.rows).ok_or(DecodeError::RowMapPadding)?;
+        if found != header.quota {
+            return Err(DecodeError::RowMapCount {
+                found,
+                expected: header.quota,
+            });
+        }
+    }
+    Ok(row_map)
+}
+
+/// Checks the channel exponents and returns them; those in the frame `body` must at least hold.
+pub(crate) fn check_exponents<'a>(
     header: &Header,
     body: &'a [u8],
     table: Option<&'a [i8]>,

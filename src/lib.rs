@@ -32,7 +32,8 @@
 //! - [`Frame`], [`Header`], [`Row`]: the bytes, as checked views and plain values.
 //! - [`delta`]: differences from the last visit of an example, as AQ-SGD sends them.
 //! - [`estimate_exponents`]: a table of channel exponents for both ends of a connection.
-//! - [`ConfigError`], [`EncodeError`], [`DecodeError`]: everything that can go wrong.
+//! - [`StreamDecoder`], [`StreamEncoder`]: a row at a time, over links that deliver pieces.
+//! - [`ConfigError`], [`EncodeError`], [`DecodeError`], [`StreamError`]: everything that can go wrong.
 //!
 //! `SPEC.md` is the wire format. It governs the bytes and the decoder; how an encoder chooses among valid
 //! encodings is not part of it and keeps improving.
@@ -75,6 +76,7 @@ mod pack;
 mod parallel;
 mod quantise;
 mod rotate;
+mod stream;
 mod tile;
 
 /// The README's examples are tests.
@@ -89,10 +91,11 @@ pub use config::{
 pub use decode::Decoder;
 pub use element::Element;
 pub use encode::{EncodeStats, Encoder, Plan};
-pub use error::{ConfigError, DecodeError, EncodeError};
+pub use error::{ConfigError, DecodeError, EncodeError, StreamError, StreamFault, WholeTensor};
 pub use exponents::estimate_exponents;
 pub use frame::{
     CHECKSUM_LEN, Descriptor, Encoding, ExponentMode, Frame, HEADER_LEN, Header, Row, SourceType, frame_len,
     table_check,
 };
 pub use half::{bf16, f16};
+pub use stream::{Event, StreamDecoder, StreamEncoder};
