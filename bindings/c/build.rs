@@ -4,7 +4,8 @@
 fn main() {
     println!("cargo::rerun-if-env-changed=TAHQ_SONAME");
     println!("cargo::rerun-if-changed=build.rs");
-    if let Ok(name) = std::env::var("TAHQ_SONAME") {
+    let name = std::env::var("TAHQ_SONAME").unwrap_or_default();
+    if !name.is_empty() {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{name}");
     }
 }

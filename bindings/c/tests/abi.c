@@ -305,6 +305,48 @@ static void tables_masks_and_deltas(void)
     CHECK(zeros((uint8_t *)&header, sizeof header) && error.found != error.expected);
 }
 
+/* Rows of a body without a checksum, under a header whose fields may be anything: refused or decoded the same way at every
+ * level. Returns the status. */
+static tahq_status hostile_body(const uint8_t *seed, const uint8_t *body, size_t body_size, const guarded *output,
+                                const guarded *other)
+{
+    uint32_t element = elements[any(3)], changes = any(3), levels = 0, level, start, end, k;
+    size_t n, out_size;
+    uint8_t *y, *z;
+    tahq_status status, first = TAHQ_STATUS_OK;
+    tahq_header fields;
+    tahq_error error;
+    error.struct_size = sizeof error;
+    CHECK(tahq_parse_header(seed, TAHQ_HEADER_SIZE, &fields, NULL) == TAHQ_STATUS_OK);
+    for (k = 0; k < changes; k++)
+        ((uint8_t *)&fields)[any(sizeof fields)] = (uint8_t)(any(4) ? any(8) : any(256));
+    start = any(4);
+    end = any(4) ? fields.rows : any(8);
+    n = end > start ? (size_t)(end - start) * fields.width : 0;
+    if (n > 4000)
+        n = 7;
+    out_size = n * element_size(element);
+    y = last(output, out_size);
+    z = last(other, out_size);
+    for (level = TAHQ_LEVEL_SCALAR; level <= TAHQ_LEVEL_SIMD128; level++) {
+        tahq_decode_options options = {sizeof options, 0, NULL, 0};
+        uint8_t *to = levels == 0 ? y : z;
+        options.level = level;
+        if (!tahq_level_available(level))
+            continue;
+        memset(to, levels == 0 ? 0x11 : 0xEE, out_size);
+        status = tahq_decode_body_rows(&fields, body, body_size, start, end, element, to, out_size, &options, &error);
+        CHECK(untouched(to));
+        if (levels++ == 0)
+            first = status;
+        CHECK(status == first && memcmp(y, to, out_size) == 0);
+        CHECK(status == TAHQ_STATUS_OK || (zeros(to, out_size) && error.status == status));
+    }
+    memset(y, CANARY, out_size);
+    memset(z, CANARY, out_size);
+    return first;
+}
+
 static uint32_t crc32(const uint8_t *bytes, size_t size)
 {
     static uint32_t table[256];
@@ -338,7 +380,7 @@ static void hostile(unsigned long count, const guarded *source, const guarded *f
     enum { SEEDS = 24, CAPACITY = 4096 };
     static uint8_t seeds[SEEDS][CAPACITY];
     static size_t sizes[SEEDS];
-    unsigned long i, decoded = 0, refused = 0;
+    unsigned long i, decoded = 0, refused = 0, bodies = 0;
     unsigned long codes[400] = {0};
     unsigned kinds = 0, s;
     tahq_error error;
@@ -422,11 +464,18 @@ static void hostile(unsigned long count, const guarded *source, const guarded *f
         kinds += codes[first]++ == 0;
         memset(y, CANARY, out_size);
         memset(z, CANARY, out_size);
+        if (size >= TAHQ_HEADER_SIZE + TAHQ_CHECKSUM_SIZE) {
+            first = hostile_body(seeds[seed], frame + TAHQ_HEADER_SIZE,
+                                 size - TAHQ_HEADER_SIZE - (any(16) ? TAHQ_CHECKSUM_SIZE : 0), output, other);
+            bodies += first == TAHQ_STATUS_OK;
+            kinds += codes[first]++ == 0;
+        }
         memset(frame, CANARY, size);
     }
-    printf("%lu mutated frames: %lu decoded, %lu refused, with %u different codes\n", count, decoded, refused, kinds);
+    printf("%lu mutated frames: %lu decoded, %lu refused, and %lu bodies decoded; %u different codes\n", count, decoded,
+           refused, bodies, kinds);
     /* Or the loop would have tested little. */
-    CHECK(count < 50000 || (decoded > count / 50 && refused > count / 50 && kinds >= 20));
+    CHECK(count < 50000 || (decoded > count / 50 && refused > count / 50 && bodies > count / 50 && kinds >= 25));
 }
 
 int main(int argc, char **argv)
