@@ -151,6 +151,14 @@ enum tahq_status
      */
     TAHQ_STATUS_ENCODE_MISALIGNED = 210,
     /**
+     * The configuration needs the whole tensor and cannot encode row by row.
+     */
+    TAHQ_STATUS_ENCODE_NOT_BY_ROWS = 211,
+    /**
+     * A stream of rows was ended early (`available`: rows encoded, `needed`: rows of the frame).
+     */
+    TAHQ_STATUS_ENCODE_ROWS_MISSING = 212,
+    /**
      * Fewer bytes than the frame has (`needed`, `available`: bytes).
      */
     TAHQ_STATUS_DECODE_TRUNCATED = 300,

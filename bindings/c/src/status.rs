@@ -62,6 +62,10 @@ pub enum Status {
     EncodeRowRange = 209,
     /// The input is no whole number of elements.
     EncodeMisaligned = 210,
+    /// The configuration needs the whole tensor and cannot encode row by row.
+    EncodeNotByRows = 211,
+    /// A stream of rows was ended early (`available`: rows encoded, `needed`: rows of the frame).
+    EncodeRowsMissing = 212,
 
     /// Fewer bytes than the frame has (`needed`, `available`: bytes).
     DecodeTruncated = 300,
@@ -195,6 +199,14 @@ pub(crate) const MESSAGES: &[(Status, &CStr)] = &[
     (
         Status::EncodeMisaligned,
         c"the input is no whole number of elements",
+    ),
+    (
+        Status::EncodeNotByRows,
+        c"the configuration needs the whole tensor, not row by row",
+    ),
+    (
+        Status::EncodeRowsMissing,
+        c"a stream of rows was ended before its last row",
     ),
     (Status::DecodeTruncated, c"the frame is truncated"),
     (Status::DecodeTrailingBytes, c"there are bytes after the frame"),
@@ -395,6 +407,8 @@ impl Fault {
                 EncodeError::Mask { .. } => Status::EncodeMask,
                 EncodeError::RowRange { .. } => Status::EncodeRowRange,
                 EncodeError::Misaligned => Status::EncodeMisaligned,
+                EncodeError::NotByRows(_) => Status::EncodeNotByRows,
+                EncodeError::RowsMissing { .. } => Status::EncodeRowsMissing,
                 _ => Status::Other,
             },
             Self::Decode(error) => match error {
@@ -491,6 +505,9 @@ impl Error {
             EncodeError::TableRange { channel } => self.channel = channel,
             EncodeError::RowRange { start, end, rows } => {
                 (self.row, self.needed, self.available) = (start, u64::from(end), u64::from(rows));
+            }
+            EncodeError::RowsMissing { encoded, rows } => {
+                (self.available, self.needed) = (u64::from(encoded), u64::from(rows));
             }
             _ => {}
         }
