@@ -184,13 +184,21 @@ pub(crate) const fn walsh(row: usize, column: usize) -> bool {
     (row & column).count_ones() % 2 == 1
 }
 
-/// All ones in the middle, and zeros before and after: [`Simd::add_at`] may look at it through a window.
+/// All ones in the middle, and zeros before and after.
 #[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
 static ONE: [i32; 2 * 128 - 1] = {
     let mut table = [0; 2 * 128 - 1];
     table[127] = -1;
     table
 };
+
+/// `N` vectors, zeros but for all ones in lane `at` of all: a window of [`ONE`].
+#[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
+#[inline(always)]
+fn one_at<const N: usize>(at: usize) -> &'static [[i32; LANES]] {
+    let window = &ONE[127 - at % 128..];
+    window[..N * LANES].as_chunks().0
+}
 
 /// Vectors of 32 lanes: f32, i32, i16 and bytes. A value of the implementing type is the proof that the machine
 /// has the instructions.

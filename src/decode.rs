@@ -10,6 +10,7 @@ use half::{bf16, f16};
 use crate::arch::{Kernel, LANES, Level, Part, Simd, array};
 use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
+use crate::exponents;
 use crate::frame::{Descriptor, Encoding, Frame, Header, Row, SourceType};
 use crate::pack;
 use crate::part::{copy, from, part, split};
@@ -251,11 +252,13 @@ impl<E: Lanes> DecodeRows<'_, E> {
         let outs = self
             .out
             .chunks_exact_mut((self.frame.header().width as usize).max(1));
+        let exponents = self.frame.exponents();
+        let extremes = exponents::extremes(exponents);
         let mut result = Ok(());
         for ((index, row), out) in self.frame.rows(self.rows).zip(outs) {
             match row {
                 Some(row) => {
-                    result = decode_row::<S, E, N, G, STREAM>(s, &row, index, self.frame.exponents(), out);
+                    result = decode_row::<S, E, N, G, STREAM>(s, &row, index, exponents, extremes, out);
                     if result.is_err() {
                         break;
                     }
@@ -277,15 +280,20 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: b
     row: &Row<'_>,
     index: u32,
     exponents: Option<&[i8]>,
+    extremes: (i32, i32),
     out: &mut [E],
 ) -> Result<(), DecodeError> {
     row.validate_prefix(index)?;
     let (whole, tail) = out.as_chunks_mut::<G>();
     let packed = match (row.single_width(), exponents) {
-        (Some(4), Some(table)) => {
-            nibble_tiles::<S, E, N, G, STREAM, true>(s, row, index, table.as_chunks::<G>().0, whole)?
+        (Some(4), None) => {
+            let tables = core::iter::repeat(None);
+            nibble_tiles::<S, E, N, G, STREAM>(s, row, index, tables, whole)?
         }
-        (Some(4), None) => nibble_tiles::<S, E, N, G, STREAM, false>(s, row, index, &[], whole)?,
+        (Some(4), Some(table)) if product_is_exact(row.base(), extremes) => {
+            let tables = table.as_chunks::<G>().0.iter().map(Some);
+            nibble_tiles::<S, E, N, G, STREAM>(s, row, index, tables, whole)?
+        }
         _ => {
             let mut packed = row.codes();
             for (t, (out, descriptor)) in whole.iter_mut().zip(row.descriptors()).enumerate() {
@@ -315,79 +323,76 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: b
     })
 }
 
-/// Decodes the whole tiles of a row of 4-bit codes, the commonest, and gives the codes that follow. Where two
-/// tiles one after the other are rotated, as in most pairs both are, they are decoded together.
+/// Whether a unit of a row times the power of a channel is a normal number, and no number overflows that the power
+/// would have brought back: then one multiplication by their product gives what two give, an element being an integer
+/// below 2^23 times a unit.
 #[inline(always)]
-fn nibble_tiles<
-    'r,
-    S: Simd,
-    E: Lanes,
-    const N: usize,
-    const G: usize,
-    const STREAM: bool,
-    const TABLE: bool,
->(
+fn product_is_exact(base: u8, (least, most): (i32, i32)) -> bool {
+    // Biased exponents of units are 1 to 32 above the base.
+    let base = i32::from(base);
+    base + least >= 0 && base + 32 + most.max(24) <= 254
+}
+
+/// Decodes the whole tiles of a row of 4-bit codes, the commonest, and gives the codes that follow. `tables` has the
+/// exponents of each tile. Where two tiles one after the other are rotated, as in most pairs both are, they are decoded
+/// together.
+#[inline(always)]
+fn nibble_tiles<'r, 't, S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: bool>(
     s: S,
     row: &Row<'r>,
     index: u32,
-    table: &[[i8; G]],
+    tables: impl Iterator<Item = Option<&'t [i8; G]>>,
     out: &mut [[E; G]],
 ) -> Result<&'r [u8], DecodeError> {
     let (packed, rest) = split(row.codes(), out.len() * (G / 2));
-    let base = row.base();
-    let mut packed = packed.chunks_exact(G / 2);
-    let mut descriptors = row.descriptors().iter();
-    let mut table = table.iter();
-    let mut out = out.iter_mut();
-    let mut t = 0;
-    let mut held: Option<Packed<S, N>> = None;
-    loop {
-        let first = match held.take() {
-            Some(tile) => tile,
-            None => {
-                let (Some(packed), Some(descriptor)) = (packed.next(), descriptors.next()) else {
-                    break;
-                };
-                Packed::read::<G>(s, descriptor, packed, 4, (index, t))?
-            }
-        };
-        let Some(first_out) = out.next() else { break };
-        let first_table = if TABLE { table.next() } else { None };
-        t += 1;
-        if first.descriptor.pivot.is_some()
-            && let (Some(packed), Some(descriptor)) = (packed.next(), descriptors.next())
-        {
-            let second = Packed::read::<G>(s, descriptor, packed, 4, (index, t))?;
-            if second.descriptor.pivot.is_some()
-                && let Some(second_out) = out.next()
-            {
-                let second_table = if TABLE { table.next() } else { None };
-                t += 1;
-                let [a, b] = s.wht_nibbles_two([first.codes, second.codes], [first.pivot(), second.pivot()]);
-                let y = first.rotated(s, s.wht_nibbles_end(a), base);
-                put::<S, E, N, G, STREAM>(s, with_table(s, y, first_table), first_out);
-                let y = second.rotated(s, s.wht_nibbles_end(b), base);
-                put::<S, E, N, G, STREAM>(s, with_table(s, y, second_table), second_out);
+    let tiles = row.descriptors().iter().zip(packed.chunks_exact(G / 2));
+    let mut tiles = tiles.zip(out.iter_mut().zip(tables)).enumerate();
+    let unit_bits = |tile: &Packed<S, N>| wire_unit(row.base(), tile.descriptor.unit).to_bits();
+    while let Some((t, ((descriptor, packed), (out, table)))) = tiles.next() {
+        let tile = Packed::<S, N>::read::<G>(s, descriptor, packed, 4, (index, t))?;
+        if tile.descriptor.pivot.is_none() {
+            let y = scaled(s, tile.plain(s), unit_bits(&tile), table);
+            put::<S, E, N, G, STREAM>(s, y, out);
+            continue;
+        }
+        let mut after = None;
+        if let Some((t, ((descriptor, packed), (next_out, next_table)))) = tiles.next() {
+            let next = Packed::<S, N>::read::<G>(s, descriptor, packed, 4, (index, t))?;
+            if next.descriptor.pivot.is_some() {
+                let [a, b] = s.wht_nibbles_two([tile.codes, next.codes], [tile.pivot(), next.pivot()]);
+                let y = tile.rotated(s, s.wht_nibbles_end(a));
+                put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&tile), table), out);
+                let y = next.rotated(s, s.wht_nibbles_end(b));
+                put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&next), next_table), next_out);
                 continue;
             }
-            held = Some(second);
+            after = Some((next, next_out, next_table));
         }
-        let y = first.values(s, base);
-        put::<S, E, N, G, STREAM>(s, with_table(s, y, first_table), first_out);
+        let y = tile.rotated(s, s.wht_nibbles_end(s.wht_nibbles(tile.codes, tile.pivot())));
+        put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&tile), table), out);
+        if let Some((tile, out, table)) = after {
+            let y = scaled(s, tile.plain(s), unit_bits(&tile), table);
+            put::<S, E, N, G, STREAM>(s, y, out);
+        }
     }
     Ok(rest)
 }
 
+/// Integers times a unit, of which the bits are given, and the powers of their channels.
 #[inline(always)]
-fn with_table<S: Simd, const N: usize, const G: usize>(
+fn scaled<S: Simd, const N: usize, const G: usize>(
     s: S,
-    y: Tile<S, N>,
+    n: Tile<S, N>,
+    unit: u32,
     table: Option<&[i8; G]>,
 ) -> Tile<S, N> {
-    match table {
-        Some(table) => tile::apply_exponents::<S, N>(s, &y, table),
-        None => y,
-    }
+    let Some(table) = table else {
+        let unit = s.splat(f32::from_bits(unit));
+        return array!(N, v => s.mul(n[v], unit));
+    };
+    let table = table.as_chunks::<LANES>().0;
+    let unit = s.splat_i(unit as i32);
+    array!(N, v => s.mul(n[v], s.float_of_bits(s.add_i(s.shl::<23>(s.load_i8(&table[v])), unit))))
 }
 
 fn bad_transform(row: u32, tile: usize, descriptor: &[u8; 4]) -> DecodeError {
@@ -476,21 +481,26 @@ impl<S: Simd, const N: usize> Packed<S, N> {
     /// The values before the channel exponents: exact, or an infinity by overflow.
     #[inline(always)]
     fn values(&self, s: S, base: u8) -> Tile<S, N> {
-        if self.descriptor.pivot.is_some() {
-            let n = rotate::inverse(s, &self.codes, self.width, self.pivot());
-            return self.rotated(s, n, base);
-        }
+        let n = match self.descriptor.pivot {
+            Some(_) => self.rotated(s, rotate::inverse(s, &self.codes, self.width, self.pivot())),
+            None => self.plain(s),
+        };
         let unit = s.splat(wire_unit(base, self.descriptor.unit));
+        array!(N, v => s.mul(n[v], unit))
+    }
+
+    /// The values in units.
+    #[inline(always)]
+    fn plain(&self, s: S) -> Tile<S, N> {
         let zero_point = s.splat(f32::from(self.descriptor.zero_point));
-        array!(N, v => s.mul(s.add(s.eight_times(self.codes[v]), zero_point), unit))
+        array!(N, v => s.add(s.eight_times(self.codes[v]), zero_point))
     }
 
     /// The same from what [`rotate::inverse`] gives.
     #[inline(always)]
-    fn rotated(&self, s: S, n: [S::I; N], base: u8) -> Tile<S, N> {
-        let unit = s.splat(wire_unit(base, self.descriptor.unit));
+    fn rotated(&self, s: S, n: [S::I; N]) -> Tile<S, N> {
         let n = s.add_at(n, self.pivot(), self.descriptor.zero_point);
-        array!(N, v => s.mul(s.to_float(n[v]), unit))
+        array!(N, v => s.to_float(n[v]))
     }
 }
 

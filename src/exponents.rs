@@ -153,10 +153,15 @@ fn shift(table: &mut [i8], quiet: bool) {
 
 /// The least and the largest exponent of a table; 0 and 0 where there is none.
 pub(crate) fn extremes(table: Option<&[i8]>) -> (i32, i32) {
-    let table = table.unwrap_or(&[]);
-    let low = table.iter().copied().min().unwrap_or(0);
-    let high = table.iter().copied().max().unwrap_or(0);
-    (i32::from(low), i32::from(high))
+    let Some(table @ [_, ..]) = table else {
+        return (0, 0);
+    };
+    // Unsigned, of which every machine with vectors has minima.
+    let (least, most) = table.iter().fold((u8::MAX, 0), |(least, most), &k| {
+        let k = k as u8 ^ 0x80;
+        (least.min(k), most.max(k))
+    });
+    (i32::from(least) - 128, i32::from(most) - 128)
 }
 
 #[cfg(test)]

@@ -690,3 +690,81 @@ pub(crate) fn constant(value: f32, width: u8, units: Units) -> Grid {
     let unit = units.power_at_least(reach(value, value));
     Grid::new(units, unit, value, width)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bounds of all kinds of tiles: wide, nearly constant, constant, far from zero, of one sign.
+    fn bounds(seed: u32) -> ([f32; BLOCK], [f32; BLOCK]) {
+        let (mut low, mut high) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for t in 0..BLOCK {
+            let hash = mix(seed ^ mix(t as u32));
+            let centre = (hash % 2001) as f32 / 1000.0 - 1.0;
+            let spread = match hash >> 16 & 7 {
+                0 => 0.0,
+                1 => 1e-7,
+                2 => 1e-4,
+                n => n as f32 / 9.0,
+            };
+            (low[t], high[t]) = (centre - spread, centre + spread * 0.8);
+        }
+        (low, high)
+    }
+
+    #[test]
+    fn tiles_as_lanes_are_fitted_as_one_by_one() {
+        let parts = |grid: Grid| {
+            (
+                grid.unit,
+                grid.zero_point,
+                grid.offset.to_bits(),
+                grid.step.to_bits(),
+                grid.reciprocal.to_bits(),
+                grid.top.to_bits(),
+            )
+        };
+        let mut twos = 0;
+        for seed in 0..2000 {
+            let (low, high) = bounds(seed);
+            let hash = mix(seed ^ 0x5555);
+            let width = 1 + (hash % 8) as u8;
+            let narrow = if hash & 1 << 8 == 0 {
+                width
+            } else {
+                1 + (hash >> 9 & 7) as u8
+            };
+            let widths = array!(BLOCK, t => if hash >> t & 1 == 0 { width } else { narrow });
+            let units = Units::new(-32 - i32::from(width));
+            for effort in [Effort::Fast, Effort::Balanced] {
+                for fit in [Fit::Range, Fit::LeastError] {
+                    let config = Config {
+                        effort,
+                        fit,
+                        ..Config::INT4
+                    };
+                    let (mut grids, mut others) = (Grids::new(), Grids::new());
+                    let both = fit_all((&low, &high), &widths, units, &config, &mut grids, &mut others);
+                    for t in 0..BLOCK {
+                        let fitting = Fitting {
+                            bounds: (low[t], high[t]),
+                            width: widths[t],
+                            units,
+                            fit,
+                            effort,
+                        };
+                        let (grid, other) = fitting.candidates();
+                        let at = (seed, t, widths[t], effort, fit);
+                        assert_eq!(parts(grids.get(t)), parts(grid), "{at:?}");
+                        assert_eq!(both[t], other.is_some(), "{at:?}");
+                        if let Some(other) = other {
+                            twos += 1;
+                            assert_eq!(parts(others.get(t)), parts(other), "{at:?}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(twos > 1000);
+    }
+}

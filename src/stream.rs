@@ -122,7 +122,7 @@ pub struct StreamDecoder<'t, const N: usize> {
 #[derive(Clone, Debug)]
 struct Open {
     header: Header,
-    hasher: Checksum,
+    checksum: Checksum,
     begun: bool,
     /// The row to come.
     row: u32,
@@ -387,13 +387,13 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
     }
 
     fn open(&mut self, header: Header, left: u32, needed: usize) {
-        let mut hasher = Checksum::new();
-        hasher.update(part(&self.held, self.at..self.at + HEADER_LEN));
+        let mut checksum = Checksum::new();
+        checksum.update(part(&self.held, self.at..self.at + HEADER_LEN));
         self.at += HEADER_LEN;
         self.keep = self.at;
         self.frame = Some(Open {
             header,
-            hasher,
+            checksum,
             begun: false,
             row: 0,
             last: 0,
@@ -420,7 +420,7 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
             let held = part(&self.held, prelude.clone());
             frame::check_exponents(&header, held, self.decoder.exponents())
                 .and_then(|_| frame::check_row_map(&header, held))?;
-            open.hasher.update(held);
+            open.checksum.update(held);
             open.left -= len as u32;
             open.begun = true;
             self.at = prelude.end;
@@ -439,9 +439,9 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
             let offset = open.body - open.left + at as u32;
             return Err(DecodeError::RawPadding { offset });
         }
-        open.hasher.update(padded);
+        open.checksum.update(padded);
         let found = u32::from_le_bytes(*checksum.first_chunk().unwrap_or(&[0; 4]));
-        let computed = open.hasher.value();
+        let computed = open.checksum.value();
         if found != computed {
             return Err(DecodeError::Checksum { found, computed });
         }
@@ -474,7 +474,7 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
         let block = part(&self.held, self.at..self.at + layout.len);
         let prelude = part(&self.held, self.prelude.clone());
         self.decode_row(&header, hi, layout, index, prelude, block, out)?;
-        open.hasher.update(block);
+        open.checksum.update(block);
         if layout.len > 0 {
             open.last = layout.len;
         }
@@ -528,7 +528,7 @@ pub struct StreamEncoder<'a, E> {
     /// The frame's; that of the plan has rows of one kind.
     header: Header,
     keep: Option<&'a [bool]>,
-    hasher: Checksum,
+    checksum: Checksum,
     row: u32,
     /// Bytes of the body to come.
     left: u32,
@@ -607,8 +607,8 @@ impl<'a> Encoder<'a> {
                 frame::set_bit(map, row);
             }
         }
-        let mut hasher = Checksum::new();
-        hasher.update(out);
+        let mut checksum = Checksum::new();
+        checksum.update(out);
         // A row that is kept is like one of a uniform frame.
         let of_rows = Header {
             rows,
@@ -618,7 +618,7 @@ impl<'a> Encoder<'a> {
             plan: Plan::of_rows(*self, of_rows, if header.is_empty() { None } else { table }),
             header,
             keep,
-            hasher,
+            checksum,
             row: 0,
             left: body_len - header.prelude_len() as u32,
             elements: PhantomData,
@@ -671,7 +671,7 @@ impl<E: Element> StreamEncoder<'_, E> {
         let len = self.header.row_layout(true).len;
         let block = room(out, len)?;
         self.plan.encode_row(index, E::elements(x), block)?;
-        self.hasher.update(block);
+        self.checksum.update(block);
         self.left -= len as u32;
         self.row += 1;
         Ok(len)
@@ -694,9 +694,9 @@ impl<E: Element> StreamEncoder<'_, E> {
         let out = room(out, padding + CHECKSUM_LEN)?;
         let (padded, checksum) = split_mut(out, padding);
         padded.fill(0);
-        let mut hasher = self.hasher.clone();
-        hasher.update(padded);
-        copy(checksum, &hasher.value().to_le_bytes());
+        let mut sum = self.checksum.clone();
+        sum.update(padded);
+        copy(checksum, &sum.value().to_le_bytes());
         Ok(out.len())
     }
 }

@@ -3,7 +3,7 @@
 
 use core::arch::wasm32::*;
 
-use crate::arch::{BLOCK, Folded, LANES, ONE, Part, Simd, array, walsh};
+use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, one_at, walsh};
 
 /// The level of a module that was compiled with the instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -442,11 +442,10 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn add_at<const N: usize>(self, a: [Self::I; N], at: usize, x: i16) -> [Self::I; N] {
         let whole = self.splat_i(i32::from(x) * (N * LANES) as i32);
-        let window = &ONE[127 - at % 128..];
-        let window = window[..N * LANES].as_chunks::<LANES>().0;
+        let one = one_at::<N>(at);
         array!(N, v => {
-            let window = self.load_i(&window[v]);
-            self.add_i(a[v], each!(8, v128_and, window, whole))
+            let one = self.load_i(&one[v]);
+            self.add_i(a[v], each!(8, v128_and, one, whole))
         })
     }
     #[inline(always)]

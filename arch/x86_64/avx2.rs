@@ -5,7 +5,7 @@
 use core::arch::x86_64::*;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::arch::{BLOCK, Folded, LANES, ONE, Part, Simd, array, walsh};
+use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, one_at, walsh};
 
 /// Proof that the machine has AVX2 and F16C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -620,11 +620,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn add_at<const N: usize>(self, a: [Self::I; N], at: usize, x: i16) -> [Self::I; N] {
         let whole = self.splat_i(i32::from(x) * (N * LANES) as i32);
-        let window = &ONE[127 - at % 128..];
-        let window = window[..N * LANES].as_chunks::<LANES>().0;
+        let one = one_at::<N>(at);
         array!(N, v => {
-            let window = self.load_i(&window[v]);
-            self.add_i(a[v], each!(_mm256_and_si256, window, whole))
+            let one = self.load_i(&one[v]);
+            self.add_i(a[v], each!(_mm256_and_si256, one, whole))
         })
     }
     #[inline(always)]

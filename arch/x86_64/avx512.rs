@@ -5,7 +5,7 @@
 
 use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
-use crate::arch::{BLOCK, Folded, LANES, ONE, Part, Simd, array, walsh};
+use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, one_at, walsh};
 
 /// Proof that the machine has AVX-512 F, BW, VL and VBMI, and what AVX2's token proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -568,11 +568,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn add_at<const N: usize>(self, a: [Self::I; N], at: usize, x: i16) -> [Self::I; N] {
         let whole = self.splat_i(i32::from(x) * (N * LANES) as i32);
-        let window = &ONE[127 - at % 128..];
-        let window = window[..N * LANES].as_chunks::<LANES>().0;
+        let one = one_at::<N>(at);
         array!(N, v => {
-            let window = self.load_i(&window[v]);
-            self.add_i(a[v], array!(2, i => avx512!(_mm512_and_si512(window[i], whole[i]))))
+            let one = self.load_i(&one[v]);
+            self.add_i(a[v], array!(2, i => avx512!(_mm512_and_si512(one[i], whole[i]))))
         })
     }
     #[inline(always)]

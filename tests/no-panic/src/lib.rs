@@ -497,7 +497,7 @@ entries!(f32: encode_f32, encode_with_stats_f32, encode_body_f32, plan_f32, deco
 entries!(f16: encode_f16, encode_with_stats_f16, encode_body_f16, plan_f16, decode_f16, decode_body_f16,
     decode_rows_f16, estimate_f16, delta_f16, push_f16, stream_f16);
 entries!(bf16: encode_bf16, encode_with_stats_bf16, encode_body_bf16, plan_bf16, decode_bf16, decode_body_bf16,
-    decode_rows_bf16, estimate_bf16, delta_bf16);
+    decode_rows_bf16, estimate_bf16, delta_bf16, push_bf16, stream_bf16);
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn encode_bytes(
