@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn every_length_and_alignment() {
-        let bytes: std::vec::Vec<u8> = (0..2000u32).map(|i| (i * i >> 3) as u8).collect();
+        let bytes: std::vec::Vec<u8> = (0..2000u32).map(|i| ((i * i) >> 3) as u8).collect();
         for start in 0..17 {
             for len in (0..300).chain([511, 512, 513, 1900]) {
                 let bytes = &bytes[start..start + len];

@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn pieces_make_the_whole() {
-        let bytes: std::vec::Vec<u8> = (0..1000u32).map(|i| (i * 7 >> 1) as u8).collect();
+        let bytes: std::vec::Vec<u8> = (0..1000u32).map(|i| ((i * 7) >> 1) as u8).collect();
         for at in [0, 1, 63, 64, 500, 999, 1000] {
             let (first, second) = bytes.split_at(at);
             let mut pieces = Checksum::new();

@@ -86,7 +86,7 @@ pub(crate) fn estimate(
     if heard == 0 {
         return;
     }
-    let typical = sum.div_euclid(heard);
+    let typical = sum.div_euclid(heard.max(1));
     for (i, table) in table.chunks_mut(run).enumerate() {
         let means = part_mut(scratch, 0..table.len());
         if run < width as usize {
