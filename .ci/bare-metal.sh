@@ -77,6 +77,8 @@ console.log(bytes);
 END_OF_JS
 }
 
+cargo fmt --manifest-path examples/bare-metal/Cargo.toml --check
+
 played=0
 while read -r target board flash ram decode decode_stack stream stream_stack encode encode_stack; do
     printf '%s on %s\n' "$target" "$board"
