@@ -15,8 +15,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # bytes of stack of decoding, of decoding a stream, and of encoding.
 targets() {
     cat <<'END_OF_TABLE'
-thumbv7em-none-eabihf  mps2-an386  80000 0   300 24576  300 24576  1300 20480
-thumbv6m-none-eabi     mps2-an385  90000 0   700 24576  700 24576  5200 20480
+thumbv7em-none-eabihf  mps2-an386  8192 0   160 1024  170 1280  1300 10240
+thumbv6m-none-eabi     mps2-an385  10240 0  520 1100  540 1400  5200 10240
 END_OF_TABLE
 }
 

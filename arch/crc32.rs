@@ -4,13 +4,13 @@
 /// The polynomial without its highest term; the highest bit is the constant term.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
-/// What each byte comes to.
-static TABLE: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = shifted(byte as u32, 8);
-        byte += 1;
+/// What four bits come to: a table of 64 bytes, where one for bytes would be an eighth of a decoder for microcontrollers.
+static TABLE: [u32; 16] = {
+    let mut table = [0; 16];
+    let mut bits = 0;
+    while bits < 16 {
+        table[bits] = shifted(bits as u32, 4);
+        bits += 1;
     }
     table
 };
@@ -42,9 +42,11 @@ pub(crate) fn update(crc: u32, bytes: &[u8]) -> u32 {
 }
 
 fn bytewise(crc: u32, bytes: &[u8]) -> u32 {
-    bytes
-        .iter()
-        .fold(crc, |crc, &byte| TABLE[usize::from(crc as u8 ^ byte)] ^ crc >> 8)
+    bytes.iter().fold(crc, |crc, &byte| {
+        let crc = crc ^ u32::from(byte);
+        let crc = TABLE[crc as usize % 16] ^ crc >> 4;
+        TABLE[crc as usize % 16] ^ crc >> 4
+    })
 }
 
 /// What [`update`] would give over the bytes of `crc` and then `len` zeros: `crc` times a power of the indeterminate,
