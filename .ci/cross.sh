@@ -34,9 +34,10 @@ mkdir -p "$prefix"
 exec 9>"$prefix/.lock"
 flock 9
 
-# To be raised with every change that folders made before it lack.
+# To be raised with every change that folders made before it lack, and with every addition to them.
 edition=1
-if [[ $(cat "$prefix/.made" 2>/dev/null) == "$edition" ]]; then
+addition=1
+if [[ $(cat "$prefix/.made" 2>/dev/null) == "$edition.$addition" ]]; then
     exit 0
 fi
 for tool in apt-get cargo dpkg-deb node; do
@@ -44,7 +45,7 @@ for tool in apt-get cargo dpkg-deb node; do
 done
 # What an interrupted run has unpacked is kept; what another edition has is not.
 if [[ $(cat "$prefix/.making" 2>/dev/null) != "$edition" ]]; then
-    rm -rf "${prefix:?}"/{usr,bin,lib,env.sh,.done,.made}
+    rm -rf "${prefix:?}"/{usr,bin,lib,bare,boards,env.sh,.done,.made}
     printf '%s\n' "$edition" >"$prefix/.making"
 fi
 # The lists of packages too: one of yesterday may name versions that are gone.
@@ -145,10 +146,12 @@ mkdir -p "$host/bin"
 ln -sfn "$prefix/bin/rust-lld" "$host/bin/rust-lld"
 "$prefix/bin/rustc" --version
 
-# Builds the crates $2 of the standard library for target $1, with flags $3, into the compiler's own folder.
+# Builds the crates $2 of the standard library for target $1, with flags $3, into the compiler's own folder or that of
+# the sysroot $4.
 standard_library() {
-    local folder=$prefix/usr/lib/rustlib/$1/lib work=$scratch/std-$1
-    [[ -e $done_steps/std-$1-$rust ]] && return
+    local sysroot=${4:-$prefix/usr} work=$scratch/std-$1
+    local folder=$sysroot/lib/rustlib/$1/lib mark=$done_steps/std-$1-$rust${4:+-${4##*/}}
+    [[ -e $mark ]] && return
     say "building $2 for $1"
     mkdir -p "$work/src"
     printf '[package]\nname = "nothing"\nedition = "2024"\n[workspace]\n' >"$work/Cargo.toml"
@@ -164,7 +167,7 @@ standard_library() {
     rm -f "$work/target/$1"/release/deps/libnothing*
     cp "$work/target/$1"/release/deps/lib*.rlib "$folder/"
     rm -rf "$work"
-    touch "$done_steps/std-$1-$rust"
+    touch "$mark"
 }
 
 # --- Targets --------------------------------------------------------------------------------------------------------
@@ -200,6 +203,54 @@ linux s390x s390x
 
 standard_library thumbv7em-none-eabihf core
 standard_library thumbv6m-none-eabi core
+# With what link-time optimisation wants to see, as compilers from rustup have it: .ci/bare-metal.sh links programs.
+bare=$prefix/bare
+for target in thumbv7em-none-eabihf thumbv6m-none-eabi; do
+    standard_library "$target" core -Cembed-bitcode=yes "$bare"
+    variable=CARGO_TARGET_$(tr a-z- A-Z_ <<<"$target")
+    environment+=("${variable}_LINKER=$prefix/bin/rust-lld" "${variable}_RUSTFLAGS=--sysroot=$bare")
+done
+
+# An emulator of whole boards. Its libraries must suit the system's, so it is of the system's own suite, with what the
+# system lacks for it.
+if qemu=$(command -v qemu-system-arm); then
+    environment+=("QEMU_SYSTEM_ARM=$qemu")
+else
+    boards=$prefix/boards
+    if [[ ! -e $done_steps/qemu-system-arm ]]; then
+        say 'unpacking qemu-system-arm'
+        mkdir -p "$private_apt"/system/{lists,cache/archives}/partial "$scratch/boards"
+        grep -vE '^(Dir|APT::Architectures)' "$private_apt/apt.conf" >"$private_apt/system.conf"
+        cat >>"$private_apt/system.conf" <<END_OF_CONF
+Dir::State::lists "$private_apt/system/lists";
+Dir::Cache "$private_apt/system/cache";
+Dir::Etc::parts "$private_apt/none";
+END_OF_CONF
+        (
+            export APT_CONFIG=$private_apt/system.conf
+            cd "$scratch/boards"
+            apt-get -qq -o APT::Update::Error-Mode=any update
+            apt-get install --simulate --no-install-recommends qemu-system-arm \
+                | sed -nE 's/^Inst ([^ ]+) .*/\1/p' >names
+            grep -qx qemu-system-arm names || fail 'no package qemu-system-arm'
+            # Firmware of boards that are not used.
+            grep -vx qemu-system-data names | xargs apt-get -qq download
+        )
+        rm -rf "$boards"
+        mkdir -p "$boards"
+        for package in "$scratch"/boards/*.deb; do
+            dpkg-deb -x "$package" "$boards"
+        done
+        rm -f "$boards/usr/bin/qemu-system-aarch64"
+        rm -rf "$scratch/boards"
+        touch "$done_steps/qemu-system-arm"
+    fi
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s:%s exec %s "$@"\n' "$boards/usr/lib/x86_64-linux-gnu" \
+        "$boards/lib/x86_64-linux-gnu" "$boards/usr/bin/qemu-system-arm" >"$prefix/bin/qemu-system-arm"
+    chmod +x "$prefix/bin/qemu-system-arm"
+    environment+=("QEMU_SYSTEM_ARM=$prefix/bin/qemu-system-arm")
+fi
+"${qemu:-$prefix/bin/qemu-system-arm}" --version | sed -n 1p
 
 # WebAssembly with a system interface, so that tests can print, read files and be told how much to do.
 unpack wasi-libc "$(version wasi-libc trixie)" './usr/lib/wasm32-wasi/*'
@@ -243,5 +294,5 @@ for setting in "${environment[@]}"; do
     printf 'export %s=%q\n' "${setting%%=*}" "${setting#*=}"
 done >"$prefix/env.sh"
 rm -rf "$scratch" "$private_apt"
-printf '%s\n' "$edition" >"$prefix/.made"
+printf '%s\n' "$edition.$addition" >"$prefix/.made"
 say "$(du -sh "$prefix" | cut -f1) in $prefix"

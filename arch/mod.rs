@@ -22,7 +22,7 @@ mod x86_64;
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 use aarch64::neon::Neon;
-pub(crate) use scalar::Scalar;
+pub(crate) use scalar::{Scalar, wht_integers};
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use wasm32::simd128::Simd128;
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -216,6 +216,9 @@ pub(crate) trait Simd: Copy {
     type H: Copy;
     /// 32 bytes, signed or not as the operation says.
     type B: Copy;
+
+    /// Whether there are vectors at all.
+    const VECTORS: bool = true;
 
     /// Runs `part` in a function of its own, compiled for this level: for what is rare or long, since
     /// everything else is inlined into the function that [`Level::run`] calls.

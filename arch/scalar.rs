@@ -65,24 +65,37 @@ fn limited(a: f32, low: f32, high: f32) -> f32 {
     least_of(largest_of(a, low), high)
 }
 
-/// Every pair of lanes `stride` apart, from the longest stride to the shortest. Three strides at a time, while what
-/// they combine is in registers; a power of two from 32 to 128 lanes.
+/// Every pair of lanes `stride` apart, from the longest stride to the shortest.
 #[inline(never)]
 fn butterfly<A: Copy>(a: &mut [A], f: impl Fn(A, A) -> (A, A)) {
+    butterfly_exchanged(a, 0, f);
+}
+
+/// Walsh-Hadamard butterfly over 32, 64 or 128 integers, of which no partial sum overflows; that of number i comes to
+/// number i XOR `exchange`.
+#[inline(never)]
+pub(crate) fn wht_integers(a: &mut [i16], exchange: usize) {
+    butterfly_exchanged(a, exchange, |a, b| (a.wrapping_add(b), a.wrapping_sub(b)));
+}
+
+/// Three strides at a time, while what they combine is in registers; a power of two from 32 to 128 lanes.
+#[inline(always)]
+fn butterfly_exchanged<A: Copy>(a: &mut [A], exchange: usize, f: impl Fn(A, A) -> (A, A)) {
     match a.len() {
-        32 => strides::<A, 4>(a, 8, &f),
-        64 => strides::<A, 8>(a, 8, &f),
+        32 => strides::<A, 4>(a, 8, exchange, &f),
+        64 => strides::<A, 8>(a, 8, exchange, &f),
         _ => {
-            strides::<A, 4>(a, 32, &f);
-            strides::<A, 4>(a, 8, &f);
+            strides::<A, 4>(a, 32, exchange, &f);
+            strides::<A, 4>(a, 8, exchange, &f);
         }
     }
-    strides::<A, 8>(a, 1, &f);
+    strides::<A, 8>(a, 1, exchange, &f);
 }
 
 /// The strides `R / 2 * least`, and so on by halves, to `least`.
 #[inline(always)]
-fn strides<A: Copy, const R: usize>(a: &mut [A], least: usize, f: impl Fn(A, A) -> (A, A)) {
+fn strides<A: Copy, const R: usize>(a: &mut [A], least: usize, exchange: usize, f: impl Fn(A, A) -> (A, A)) {
+    let exchange = exchange / least;
     for group in a.chunks_exact_mut(R * least) {
         for i in 0..least {
             let mut lanes = [group[i]; R];
@@ -99,7 +112,7 @@ fn strides<A: Copy, const R: usize>(a: &mut [A], least: usize, f: impl Fn(A, A) 
                 stride /= 2;
             }
             for j in 0..R {
-                group[i + j * least] = lanes[j];
+                group[i + (j ^ exchange) % R * least] = lanes[j];
             }
         }
     }
@@ -121,6 +134,8 @@ impl Simd for Scalar {
     type H = [i16; LANES];
     type B = [u8; LANES];
     type Nibbles<const N: usize> = [Self::H; N];
+
+    const VECTORS: bool = false;
 
     #[inline(never)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -396,7 +411,7 @@ impl Simd for Scalar {
     }
     #[inline(always)]
     fn wht_h(self, mut a: Self::H) -> Self::H {
-        butterfly(&mut a, |a, b| (a.wrapping_add(b), a.wrapping_sub(b)));
+        wht_integers(&mut a, 0);
         a
     }
     #[inline(always)]
@@ -409,14 +424,9 @@ impl Simd for Scalar {
         for (sum, &byte) in sums.as_flattened_mut().iter_mut().zip(a.as_flattened()) {
             *sum = i16::from(byte);
         }
-        let sums = sums.as_flattened_mut();
-        butterfly(sums, |a, b| (a.wrapping_add(b), a.wrapping_sub(b)));
         // Signs by a row exchange the sums: that of element i is at i XOR row.
-        let mut n = [[0i16; LANES]; N];
-        for (i, n) in n.as_flattened_mut().iter_mut().enumerate() {
-            *n = sums[(i ^ row) % (N * LANES)];
-        }
-        n
+        wht_integers(sums.as_flattened_mut(), row);
+        sums
     }
     #[inline(always)]
     fn wht_nibbles_end<const N: usize>(self, a: [Self::H; N]) -> [Self::I; N] {

@@ -8,6 +8,7 @@ use crate::frame::{Encoding, ExponentMode, Header, SourceType};
 
 /// Values in a tile (`G`): the unit of rotation and of quantisation parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum TileSize {
     /// 32 channels.
     G32,
@@ -44,6 +45,7 @@ impl TileSize {
 
 /// What gets the wide code width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Granularity {
     /// Whole rows (tokens), ranked within the frame: one frame is one sample.
     Row,
@@ -53,6 +55,7 @@ pub enum Granularity {
 
 /// By what rows or tiles are ranked for the wide code width; the highest get it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Rank {
     /// Shannon entropy of the magnitudes (TAH-Quant).
     Entropy,
@@ -62,6 +65,7 @@ pub enum Rank {
 
 /// An exact fraction, so that counts are the same on every target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Share {
     /// Numerator.
     pub parts: u32,
@@ -96,6 +100,7 @@ impl Share {
 
 /// How code widths are given out.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Allocation {
     /// No quantisation: the elements as they are, NaN and infinities included.
     Raw,
@@ -120,6 +125,7 @@ pub enum Allocation {
 
 /// Which tiles are rotated by the Walsh-Hadamard transform.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Rotation {
     /// None.
     Never,
@@ -136,6 +142,7 @@ pub enum Rotation {
 /// Channel exponents: powers of two taken out of each channel before tiling, so that one loud channel
 /// does not drown its tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Exponents {
     /// None.
     None,
@@ -155,6 +162,7 @@ pub enum Exponents {
 
 /// How the unit and the zero point of a tile are fitted to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Fit {
     /// The codes span the tile's range (TAH-Quant), as nearly as the wire's units allow. [`Effort::Best`]
     /// searches from there.
@@ -165,6 +173,7 @@ pub enum Fit {
 
 /// How a value between two codes is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Rounding {
     /// To the nearest code, ties to even.
     Nearest,
@@ -178,6 +187,7 @@ pub enum Rounding {
 
 /// Time spent for quality. The wire and the decoder are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Effort {
     /// Rotation predicted from the tile's moments; unit and zero point by rule.
     Fast,
@@ -198,6 +208,7 @@ pub enum Effort {
 /// assert!(config.validate().is_ok());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
     /// Tile size G.
     pub tile: TileSize,

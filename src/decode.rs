@@ -3,6 +3,8 @@
 //! Decoding is exact but for the last steps: an element is one integer times one unit. See
 //! `SPEC.md` for the argument, and for what is refused.
 
+pub(crate) mod portable;
+
 use core::ops::Range;
 
 use half::{bf16, f16};
@@ -228,6 +230,9 @@ impl<E: Lanes> Kernel for DecodeRows<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Self::Output {
+        if const { !S::VECTORS } {
+            return portable::decode_rows(self.frame, self.rows, self.out);
+        }
         match self.frame.header().tile_len() {
             32 => self.each::<S, 1, 32, false>(s),
             64 => {
@@ -418,12 +423,14 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Tail<'_, E, 
 
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
-        let bytes = self.row.descriptors().get(self.t).unwrap_or(&[0; 4]);
-        let Ok(descriptor) = Descriptor::parse(*bytes, G) else {
-            return Err(bad_transform(self.index, self.t, bytes));
-        };
-        let y: Tile<S, N> =
-            decode_tile::<S, N, G>(s, self.row, self.t, self.packed, descriptor, self.exponents);
+        let descriptor = self.row.descriptors().get(self.t).unwrap_or(&[0; 4]);
+        let width = self.row.code_width(self.t);
+        let tile = Packed::<S, N>::read::<G>(s, descriptor, self.packed, width, (self.index, self.t))?;
+        let mut y = tile.values(s, self.row.base());
+        if let Some(table) = self.exponents {
+            let mut padded = [0; G];
+            y = tile::apply_exponents::<S, N>(s, &y, tile::whole(table, self.t, &mut padded));
+        }
         let mut values = [[E::zeroed(); LANES]; N];
         for (y, values) in y.into_iter().zip(&mut values) {
             E::store::<S, false>(s, y, values);
@@ -502,43 +509,4 @@ impl<S: Simd, const N: usize> Packed<S, N> {
         let n = s.add_at(n, self.pivot(), self.descriptor.zero_point);
         array!(N, v => s.to_float(n[v]))
     }
-}
-
-/// The values of tile `t` of a row; those beyond the row's width mean nothing.
-#[inline(always)]
-pub(crate) fn decode_tile<S: Simd, const N: usize, const G: usize>(
-    s: S,
-    row: &Row<'_>,
-    t: usize,
-    packed: &[u8],
-    descriptor: Descriptor,
-    exponents: Option<&[i8]>,
-) -> Tile<S, N> {
-    let width = row.code_width(t);
-    let codes = pack::unpack::<S, N>(s, packed, width);
-    let y = reconstruct(s, &codes, width, descriptor, row.base());
-    match exponents {
-        Some(table) => {
-            let mut padded = [0; G];
-            tile::apply_exponents::<S, N>(s, &y, tile::whole(table, t, &mut padded))
-        }
-        None => y,
-    }
-}
-
-/// The values of a tile of codes of `width` bits before the channel exponents: exact, or an infinity by overflow.
-#[inline(always)]
-pub(crate) fn reconstruct<S: Simd, const N: usize>(
-    s: S,
-    codes: &Codes<S, N>,
-    width: u8,
-    descriptor: Descriptor,
-    base: u8,
-) -> Tile<S, N> {
-    Packed::<S, N> {
-        codes: *codes,
-        width,
-        descriptor,
-    }
-    .values(s, base)
 }

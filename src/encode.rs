@@ -27,6 +27,7 @@ use rows::{EncodeRows, RankRows};
 /// What an encoder did to a tensor, or to some of its rows; add those of row ranges with
 /// [`EncodeStats::merge`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct EncodeStats {
     /// Bytes written.
     pub bytes: usize,

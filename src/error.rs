@@ -6,6 +6,7 @@ use core::fmt;
 
 /// A [`Config`](crate::Config) that cannot be encoded with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Code widths must satisfy `1 <= hi <= 8` and `lo <= hi`; a ranked row allocation needs `lo >= 1`.
@@ -46,6 +47,7 @@ impl core::error::Error for ConfigError {}
 
 /// Why a tensor could not be encoded. Nothing of the output may be used after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The input does not hold `rows * width` elements.
@@ -123,6 +125,7 @@ pub enum EncodeError {
 
 /// What an encoder finds only in a whole tensor, and a frame has before its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum WholeTensor {
     /// Channel exponents that the encoder estimates. A table from the caller, in the frame or agreed, is an
@@ -200,6 +203,7 @@ impl core::error::Error for EncodeError {}
 ///
 /// Which of several faults is reported is unspecified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum DecodeError {
     /// Fewer bytes than the frame has.
@@ -476,6 +480,7 @@ impl core::error::Error for DecodeError {}
 
 /// Why bytes of a stream were refused, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct StreamError {
     /// Where what was refused begins, in bytes from the start of the stream: a header, the channel exponents and the
     /// row map, a row block, or the padding and the checksum.
@@ -486,6 +491,7 @@ pub struct StreamError {
 
 /// What was wrong in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StreamFault {
     /// The bytes, as for a whole frame; or the row buffer, [`DecodeError::OutputLength`].

@@ -47,6 +47,7 @@ mod field {
 
 /// How the body is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Encoding {
     /// The elements as they are.
@@ -61,6 +62,7 @@ pub enum Encoding {
 
 /// The element type that a frame was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum SourceType {
     /// IEEE 754 binary32.
@@ -84,6 +86,7 @@ impl SourceType {
 
 /// Where the channel exponents are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum ExponentMode {
     /// There are none.
@@ -99,6 +102,7 @@ pub enum ExponentMode {
 /// The fields are public so that a transport with framing of its own can carry them its own way; every
 /// use validates them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
     /// How the body is laid out.
     pub encoding: Encoding,
@@ -852,6 +856,7 @@ pub(crate) fn check_exponents<'a>(
 
 /// What a tile's descriptor says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Descriptor {
     /// The zero point, in eighths of a step.
     pub zero_point: i16,

@@ -53,6 +53,8 @@
 //! - `rayon` (with `std`): whole frames over the threads of a rayon pool, `Encoder::encode_parallel` and
 //!   `Decoder::decode_parallel`, with the same results. Without it, threads of the caller's own can share the
 //!   rows: `examples/threads.rs` does.
+//! - `defmt`: `defmt::Format` on every public type. Views and codecs are logged by what they are about, not by the
+//!   bytes and tables that they borrow.
 #![no_std]
 
 #[cfg(test)]
@@ -70,6 +72,8 @@ mod element;
 mod encode;
 mod error;
 mod exponents;
+#[cfg(feature = "defmt")]
+mod format;
 mod frame;
 mod pack;
 #[cfg(feature = "rayon")]

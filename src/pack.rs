@@ -45,6 +45,27 @@ pub(crate) fn unpack<S: Simd, const N: usize>(s: S, bytes: &[u8], width: u8) -> 
     }
 }
 
+/// Unpacks as many codes of `width` bits as `codes` has room for, 32, 64 or 128, without vectors.
+pub(crate) fn unpack_each(mut bytes: &[u8], width: u8, codes: &mut [i16]) {
+    codes.fill(0);
+    for bits in [8, 4, 2, 1] {
+        if width & bits == 0 {
+            continue;
+        }
+        let len = packed_len(codes.len(), bits);
+        let (plane, rest) = split(bytes, len);
+        bytes = rest;
+        let (mask, below) = (u8::MAX >> (8 - bits), width & (bits - 1));
+        let mut shift = 0;
+        for field in codes.chunks_mut(len.max(1)) {
+            for (code, byte) in field.iter_mut().zip(plane) {
+                *code |= i16::from(byte >> (shift & 7) & mask) << below;
+            }
+            shift += bits;
+        }
+    }
+}
+
 /// Where a plane of `W` bits of a tile of `N` vectors has its codes: whole vectors in each field, or several
 /// fields in each vector.
 struct Plane<const N: usize, const W: usize>;
@@ -172,6 +193,13 @@ mod tests {
             assert!(bytes[len..].iter().all(|&byte| byte == 0xaa));
             let back = unpack::<_, N>(Scalar, &bytes[..len], width);
             assert_eq!(codes, back, "G {g} width {width}");
+            let mut each = [-1; 128];
+            unpack_each(&bytes[..len], width, &mut each[..g]);
+            assert!(
+                each.iter()
+                    .zip(codes.as_flattened())
+                    .all(|(&a, &b)| a == i16::from(b))
+            );
         }
     }
 

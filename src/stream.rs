@@ -67,6 +67,7 @@ use crate::part::{copy, from, move_within, part, split, split_mut};
 
 /// What a [`StreamDecoder`] has to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event {
     /// A frame has begun, which the decoder has the room and the table for.
     Header(Header),
@@ -627,7 +628,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-impl<E: Element> StreamEncoder<'_, E> {
+impl<E> StreamEncoder<'_, E> {
     /// The frame's header.
     #[must_use]
     pub const fn header(&self) -> &Header {
@@ -639,7 +640,9 @@ impl<E: Element> StreamEncoder<'_, E> {
     pub const fn next_row(&self) -> u32 {
         self.row
     }
+}
 
+impl<E: Element> StreamEncoder<'_, E> {
     /// Encodes the next row, `width` elements, to the start of `out` and returns how many bytes that are: none for a
     /// row that is dropped, whatever it holds.
     ///

@@ -9,13 +9,13 @@ use super::{EncodeStats, Plan};
 use crate::allocate::{self, End};
 use crate::arch::{BLOCK, Folded, Kernel, LANES, Part, Scalar, Simd, array};
 use crate::config::{Allocation, Config, Effort, Granularity, Rank, Rotation, Rounding};
-use crate::decode;
+use crate::decode::portable;
 use crate::element::{Element, Elements, with_elements};
 use crate::error::EncodeError;
 use crate::exponents;
 use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, Row, RowLayout, SourceType};
 use crate::pack;
-use crate::part::{part, part_mut, split, split_mut};
+use crate::part::{from, part, part_mut, split, split_mut};
 use crate::quantise::{self, Dither, Fitting, Grids, Start, Units};
 use crate::rotate::{self, Tile};
 use crate::tile::{self, MAX_TILE, Scale};
@@ -593,7 +593,7 @@ impl EncodeRows<'_> {
                 job.encode::<S, N, G>(s, row, x, block, &mut tiles, self.stats.as_deref_mut())?;
             }
             if let Some(stats) = self.stats.as_deref_mut() {
-                job.measure::<N, G>(row, block, stats);
+                job.measure(row, block, stats);
             }
         }
         Ok(())
@@ -877,20 +877,22 @@ impl RowJob<'_> {
         let s = Scalar;
         let mut codes = pack::unpack::<Scalar, N>(s, packed, width);
         let valid = G.min(x.len() - t * G);
-        let factor = |i: usize| match self.plan.exponents {
-            Some(table) => {
-                let k = table.get(t * G + i).copied().unwrap_or(0);
-                f32::from_bits(((i32::from(k) + 127) as u32) << 23)
-            }
-            None => 1.0,
-        };
+        let table = self.plan.exponents.map(|table| from(table, t * G));
         // The first element that decodes to an infinity, and whether it is the positive one.
         let overflowing = |descriptor: &[u8; 4], codes: &[[u8; LANES]; N]| {
             let descriptor = frame::Descriptor::parse(*descriptor, G).ok()?;
-            let y: Tile<Scalar, N> = decode::reconstruct(s, codes, width, descriptor, base);
-            let mut values = y.as_flattened().iter().enumerate().take(valid);
+            let mut codes: [i16; G] = array!(G, i => i16::from(codes.as_flattened()[i]));
+            let mut values = [0f32; G];
+            portable::decode_tile(
+                &mut codes,
+                descriptor,
+                base,
+                table,
+                part_mut(&mut values, 0..valid),
+            );
+            let mut values = values.iter().enumerate().take(valid);
             values
-                .find(|(i, y)| !x.source().holds(**y * factor(*i)))
+                .find(|(_, y)| !x.source().holds(**y))
                 .map(|(i, y)| (i, *y > 0.0))
         };
         if overflowing(descriptor, &codes).is_none() {
@@ -947,12 +949,7 @@ impl RowJob<'_> {
 
     /// Decodes what was written and adds it to the account.
     #[inline(never)]
-    fn measure<const N: usize, const G: usize>(
-        &self,
-        x: Elements<'_>,
-        block: &[u8],
-        stats: &mut EncodeStats,
-    ) {
+    fn measure(&self, x: Elements<'_>, block: &[u8], stats: &mut EncodeStats) {
         stats.elements += x.len() as u64;
         stats.pruned += u64::from(block.is_empty());
         let (mut error, mut energy) = (0.0, 0.0);
@@ -964,23 +961,23 @@ impl RowJob<'_> {
             x.for_each(|_, x| add(x, 0.0));
         } else {
             let row = Row::of_block(self.plan.header, self.hi, self.layout, block);
-            let mut codes = row.codes();
-            for t in 0..self.layout.tiles {
-                let (packed, rest) = split(codes, pack::packed_len(G, row.code_width(t)));
-                codes = rest;
-                let mut values = [0.0; G];
-                if let Some(descriptor) = row.descriptor(t) {
-                    let y: Tile<Scalar, N> = decode::decode_tile::<Scalar, N, G>(
-                        Scalar,
-                        &row,
-                        t,
-                        packed,
-                        descriptor,
-                        self.plan.exponents,
-                    );
-                    values.copy_from_slice(y.as_flattened());
+            let tile_len = self.plan.header.tile_len();
+            let mut packed = row.codes();
+            for (t, bytes) in row.descriptors().iter().enumerate() {
+                let width = row.code_width(t);
+                let (own, rest) = split(packed, pack::packed_len(tile_len, width));
+                packed = rest;
+                let mut values = [0f32; MAX_TILE];
+                if let Ok(descriptor) = frame::Descriptor::parse(*bytes, tile_len) {
+                    let mut codes = [0; MAX_TILE];
+                    let codes = part_mut(&mut codes, 0..tile_len);
+                    pack::unpack_each(own, width, codes);
+                    let table = self.plan.exponents.map(|table| from(table, t * tile_len));
+                    portable::decode_tile(codes, descriptor, row.base(), table, &mut values);
                 }
-                x.from(t * G).first(G).for_each(|i, x| add(x, values[i % G]));
+                x.from(t * tile_len)
+                    .first(tile_len)
+                    .for_each(|i, x| add(x, values[i % MAX_TILE]));
             }
         }
         stats.squared_error += error;
