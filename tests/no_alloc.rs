@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use tahq::{
     Config, Decoder, Effort, Element, EncodeStats, Encoder, Exponents, Frame, Header, Level, SourceType,
-    TileSize, bf16, delta, estimate_exponents, f16,
+    StreamDecoder, TileSize, bf16, delta, estimate_exponents, f16,
 };
 
 struct Counting;
@@ -139,6 +139,13 @@ fn every_entry<E: Element>(config: Config, level: Level) {
         }
         assert_eq!(plan.seal(blocks), Ok(len));
         encoder.encode_body(&x, rows, width, &mut other).expect("encodes");
+        // Row by row, where that gives a frame.
+        if let Ok((mut stream, _)) = encoder.stream::<E>(rows, width, &mut other) {
+            for x in x.chunks(width as usize) {
+                stream.row(x, &mut other).expect("encodes");
+            }
+            stream.finish(&mut other).expect("every row is there");
+        }
         len
     });
     let frame = &frame[..len];
@@ -164,6 +171,18 @@ fn every_entry<E: Element>(config: Config, level: Level) {
             .sum();
         assert_eq!(tiles == 0, header.tiles() == 0);
         assert!(decoder.decode(&frame[..len - 1], &mut y).is_err());
+
+        let mut stream = StreamDecoder::<2000>::new()
+            .with_level(level)
+            .with_exponents(&table);
+        let mut told = 0;
+        for mut piece in frame.chunks(77) {
+            while stream.push(&mut piece, &mut y).expect("decodes").is_some() {
+                told += 1;
+            }
+        }
+        assert_eq!(told, rows + 2);
+        assert_eq!(stream.finish(), Ok(()));
 
         if E::SOURCE == SourceType::F32 {
             let encoder = Encoder::new(config)

@@ -297,6 +297,10 @@ impl Job<'_> {
             }
             for (channel, (x, y)) in x[at.clone()].iter().zip(&y[at]).enumerate() {
                 let tile = channel / header.tile_len();
+                // A tile without codes is one number: how far it is from its elements has no bound.
+                if block.code_width(tile) == 0 {
+                    continue;
+                }
                 let descriptor = block.descriptor(tile).expect("a valid frame");
                 let exponent = i32::from(descriptor.unit >> 3) + i32::from(block.base()) - 129;
                 let unit = f64::from(8 + (descriptor.unit & 7)) * 2f64.powi(exponent);
