@@ -973,7 +973,9 @@ impl RowJob<'_> {
                     let codes = part_mut(&mut codes, 0..tile_len);
                     pack::unpack_each(own, width, codes);
                     let table = self.plan.exponents.map(|table| from(table, t * tile_len));
-                    portable::decode_tile(codes, descriptor, row.base(), table, &mut values);
+                    let valid = tile_len.min(x.len() - t * tile_len);
+                    let values = part_mut(&mut values, 0..valid);
+                    portable::decode_tile(codes, descriptor, row.base(), table, values);
                 }
                 x.from(t * tile_len)
                     .first(tile_len)
