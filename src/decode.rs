@@ -234,17 +234,31 @@ impl<E: Lanes> Kernel for DecodeRows<'_, E> {
             return portable::decode_rows(self.frame, self.rows, self.out);
         }
         match self.frame.header().tile_len() {
-            32 => self.each::<S, 1, 32, false>(s),
+            32 => s.outline(Each::<E, 1, 32, false>(self)),
             64 => {
                 if const { S::STREAMS && matches!(E::SOURCE, SourceType::F32) }
                     && size_of_val(self.out) >= STREAMED
                 {
-                    return self.each::<S, 2, 64, true>(s);
+                    return s.outline(Each::<E, 2, 64, true>(self));
                 }
-                self.each::<S, 2, 64, false>(s)
+                s.outline(Each::<E, 2, 64, false>(self))
             }
-            _ => self.each::<S, 4, MAX_TILE, false>(s),
+            _ => s.outline(Each::<E, 4, MAX_TILE, false>(self)),
         }
+    }
+}
+
+/// Rows of tiles of one size: a function of its own, with a stack frame for no other.
+struct Each<'k, E, const N: usize, const G: usize, const STREAM: bool>(DecodeRows<'k, E>);
+
+impl<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: bool> Part<S>
+    for Each<'_, E, N, G, STREAM>
+{
+    type Output = Result<(), DecodeError>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        self.0.each::<S, N, G, STREAM>(s)
     }
 }
 
@@ -290,30 +304,28 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: b
 ) -> Result<(), DecodeError> {
     row.validate_prefix(index)?;
     let (whole, tail) = out.as_chunks_mut::<G>();
+    // Each a function of its own, for the stack's sake.
     let packed = match (row.single_width(), exponents) {
-        (Some(4), None) => {
-            let tables = core::iter::repeat(None);
-            nibble_tiles::<S, E, N, G, STREAM>(s, row, index, tables, whole)?
-        }
+        (Some(4), None) => s.outline(NibbleTiles::<E, _, G, N, STREAM> {
+            row,
+            index,
+            tables: core::iter::repeat(None),
+            out: whole,
+        })?,
         (Some(4), Some(table)) if product_is_exact(row.base(), extremes) => {
-            let tables = table.as_chunks::<G>().0.iter().map(Some);
-            nibble_tiles::<S, E, N, G, STREAM>(s, row, index, tables, whole)?
+            s.outline(NibbleTiles::<E, _, G, N, STREAM> {
+                row,
+                index,
+                tables: table.as_chunks::<G>().0.iter().map(Some),
+                out: whole,
+            })?
         }
-        _ => {
-            let mut packed = row.codes();
-            for (t, (out, descriptor)) in whole.iter_mut().zip(row.descriptors()).enumerate() {
-                let width = row.code_width(t);
-                let (own, rest) = split(packed, pack::packed_len(G, width));
-                packed = rest;
-                let tile = Packed::<S, N>::read::<G>(s, descriptor, own, width, (index, t))?;
-                let mut y = tile.values(s, row.base());
-                if let Some(table) = exponents {
-                    y = tile::apply_exponents::<S, N>(s, &y, tile::run::<i8, G>(table, t));
-                }
-                put::<S, E, N, G, STREAM>(s, y, out);
-            }
-            packed
-        }
+        _ => s.outline(Tiles::<E, G, N, STREAM> {
+            row,
+            index,
+            exponents,
+            out: whole,
+        })?,
     };
     if tail.is_empty() {
         return Ok(());
@@ -338,49 +350,92 @@ fn product_is_exact(base: u8, (least, most): (i32, i32)) -> bool {
     base + least >= 0 && base + 32 + most.max(24) <= 254
 }
 
-/// Decodes the whole tiles of a row of 4-bit codes, the commonest, and gives the codes that follow. `tables` has the
-/// exponents of each tile. Where two tiles one after the other are rotated, as in most pairs both are, they are decoded
-/// together.
-#[inline(always)]
-fn nibble_tiles<'r, 't, S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: bool>(
-    s: S,
-    row: &Row<'r>,
+/// The whole tiles of a row of any code width, or of two. Gives the codes that follow, as [`NibbleTiles`] does.
+struct Tiles<'k, 'r, E, const G: usize, const N: usize, const STREAM: bool> {
+    row: &'k Row<'r>,
     index: u32,
-    tables: impl Iterator<Item = Option<&'t [i8; G]>>,
-    out: &mut [[E; G]],
-) -> Result<&'r [u8], DecodeError> {
-    let (packed, rest) = split(row.codes(), out.len() * (G / 2));
-    let tiles = row.descriptors().iter().zip(packed.chunks_exact(G / 2));
-    let mut tiles = tiles.zip(out.iter_mut().zip(tables)).enumerate();
-    let unit_bits = |tile: &Packed<S, N>| wire_unit(row.base(), tile.descriptor.unit).to_bits();
-    while let Some((t, ((descriptor, packed), (out, table)))) = tiles.next() {
-        let tile = Packed::<S, N>::read::<G>(s, descriptor, packed, 4, (index, t))?;
-        if tile.descriptor.pivot.is_none() {
-            let y = scaled(s, tile.plain(s), unit_bits(&tile), table);
+    exponents: Option<&'k [i8]>,
+    out: &'k mut [[E; G]],
+}
+
+impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const STREAM: bool> Part<S>
+    for Tiles<'_, 'r, E, G, N, STREAM>
+{
+    type Output = Result<&'r [u8], DecodeError>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        let (row, index) = (self.row, self.index);
+        let mut packed = row.codes();
+        for (t, (out, descriptor)) in self.out.iter_mut().zip(row.descriptors()).enumerate() {
+            let width = row.code_width(t);
+            let (own, rest) = split(packed, pack::packed_len(G, width));
+            packed = rest;
+            let tile = Packed::<S, N>::read::<G>(s, descriptor, own, width, (index, t))?;
+            let mut y = tile.values(s, row.base());
+            if let Some(table) = self.exponents {
+                y = tile::apply_exponents::<S, N>(s, &y, tile::run::<i8, G>(table, t));
+            }
             put::<S, E, N, G, STREAM>(s, y, out);
-            continue;
         }
-        let mut after = None;
-        if let Some((t, ((descriptor, packed), (next_out, next_table)))) = tiles.next() {
-            let next = Packed::<S, N>::read::<G>(s, descriptor, packed, 4, (index, t))?;
-            if next.descriptor.pivot.is_some() {
-                let [a, b] = s.wht_nibbles_two([tile.codes, next.codes], [tile.pivot(), next.pivot()]);
-                let y = tile.rotated(s, s.wht_nibbles_end(a));
-                put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&tile), table), out);
-                let y = next.rotated(s, s.wht_nibbles_end(b));
-                put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&next), next_table), next_out);
+        Ok(packed)
+    }
+}
+
+/// The whole tiles of a row of 4-bit codes, the commonest. `tables` has the exponents of each tile. Where two tiles one
+/// after the other are rotated, as in most pairs both are, they are decoded together.
+struct NibbleTiles<'k, 'r, E, T, const G: usize, const N: usize, const STREAM: bool> {
+    row: &'k Row<'r>,
+    index: u32,
+    tables: T,
+    out: &'k mut [[E; G]],
+}
+
+impl<'r, 't, S, E, T, const G: usize, const N: usize, const STREAM: bool> Part<S>
+    for NibbleTiles<'_, 'r, E, T, G, N, STREAM>
+where
+    S: Simd,
+    E: Lanes,
+    T: Iterator<Item = Option<&'t [i8; G]>>,
+{
+    type Output = Result<&'r [u8], DecodeError>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        let (row, index, out) = (self.row, self.index, self.out);
+        let (packed, rest) = split(row.codes(), out.len() * (G / 2));
+        let tiles = row.descriptors().iter().zip(packed.chunks_exact(G / 2));
+        let mut tiles = tiles.zip(out.iter_mut().zip(self.tables)).enumerate();
+        let unit_bits = |tile: &Packed<S, N>| wire_unit(row.base(), tile.descriptor.unit).to_bits();
+        while let Some((t, ((descriptor, packed), (out, table)))) = tiles.next() {
+            let tile = Packed::<S, N>::read::<G>(s, descriptor, packed, 4, (index, t))?;
+            if tile.descriptor.pivot.is_none() {
+                let y = scaled(s, tile.plain(s), unit_bits(&tile), table);
+                put::<S, E, N, G, STREAM>(s, y, out);
                 continue;
             }
-            after = Some((next, next_out, next_table));
+            let mut after = None;
+            if let Some((t, ((descriptor, packed), (next_out, next_table)))) = tiles.next() {
+                let next = Packed::<S, N>::read::<G>(s, descriptor, packed, 4, (index, t))?;
+                if next.descriptor.pivot.is_some() {
+                    let [a, b] = s.wht_nibbles_two([tile.codes, next.codes], [tile.pivot(), next.pivot()]);
+                    let y = tile.rotated(s, s.wht_nibbles_end(a));
+                    put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&tile), table), out);
+                    let y = next.rotated(s, s.wht_nibbles_end(b));
+                    put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&next), next_table), next_out);
+                    continue;
+                }
+                after = Some((next, next_out, next_table));
+            }
+            let y = tile.rotated(s, s.wht_nibbles_end(s.wht_nibbles(tile.codes, tile.pivot())));
+            put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&tile), table), out);
+            if let Some((tile, out, table)) = after {
+                let y = scaled(s, tile.plain(s), unit_bits(&tile), table);
+                put::<S, E, N, G, STREAM>(s, y, out);
+            }
         }
-        let y = tile.rotated(s, s.wht_nibbles_end(s.wht_nibbles(tile.codes, tile.pivot())));
-        put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&tile), table), out);
-        if let Some((tile, out, table)) = after {
-            let y = scaled(s, tile.plain(s), unit_bits(&tile), table);
-            put::<S, E, N, G, STREAM>(s, y, out);
-        }
+        Ok(rest)
     }
-    Ok(rest)
 }
 
 /// Integers times a unit, of which the bits are given, and the powers of their channels.

@@ -124,7 +124,7 @@ fn most<E: Element>(level: Level, tile: TileSize) -> ([usize; 3], usize) {
 
 /// What an entry may take at most: a bound that holds with some room, for other compilers.
 const ENCODE: usize = 20 << 10;
-const DECODE: usize = 32 << 10;
+const DECODE: usize = 6 << 10;
 
 #[test]
 fn every_entry_keeps_to_its_bound() {

@@ -451,6 +451,27 @@ fn narrow<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
     }
 }
 
+/// Rows of tiles of one size: a function of its own, with a stack frame for no other.
+struct Each<K, const N: usize, const G: usize>(K);
+
+impl<S: Simd, const N: usize, const G: usize> Part<S> for Each<RankRows<'_>, N, G> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        self.0.each::<S, N, G>(s);
+    }
+}
+
+impl<S: Simd, const N: usize, const G: usize> Part<S> for Each<EncodeRows<'_>, N, G> {
+    type Output = Result<(), EncodeError>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        self.0.each::<S, N, G>(s)
+    }
+}
+
 pub(super) struct RankRows<'k> {
     pub(super) config: &'k Config,
     pub(super) x: Elements<'k>,
@@ -466,9 +487,9 @@ impl Kernel for RankRows<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match self.config.tile.len() {
-            32 => self.each::<S, 1, 32>(s),
-            64 => self.each::<S, 2, 64>(s),
-            _ => self.each::<S, 4, MAX_TILE>(s),
+            32 => s.outline(Each::<_, 1, 32>(self)),
+            64 => s.outline(Each::<_, 2, 64>(self)),
+            _ => s.outline(Each::<_, 4, MAX_TILE>(self)),
         }
     }
 }
@@ -558,9 +579,9 @@ impl Kernel for EncodeRows<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Self::Output {
         match self.plan.header.tile_len() {
-            32 => self.each::<S, 1, 32>(s),
-            64 => self.each::<S, 2, 64>(s),
-            _ => self.each::<S, 4, MAX_TILE>(s),
+            32 => s.outline(Each::<_, 1, 32>(self)),
+            64 => s.outline(Each::<_, 2, 64>(self)),
+            _ => s.outline(Each::<_, 4, MAX_TILE>(self)),
         }
     }
 }
