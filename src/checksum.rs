@@ -1,21 +1,24 @@
 //! The frame's checksum: CRC-32 of IEEE 802.3, at memory speed where the machine has the instructions, with and without
 //! `std`.
 
-#[cfg(any(target_arch = "x86_64", target_os = "none"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
 use crate::arch::crc32;
 
 /// A checksum over bytes that come in pieces.
 #[derive(Clone, Debug)]
 pub(crate) struct Checksum {
-    #[cfg(any(target_arch = "x86_64", target_os = "none"))]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
     crc: u32,
-    #[cfg(all(feature = "rayon", any(target_arch = "x86_64", target_os = "none")))]
+    #[cfg(all(
+        feature = "rayon",
+        any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none")
+    ))]
     len: u64,
-    #[cfg(not(any(target_arch = "x86_64", target_os = "none")))]
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none")))]
     hasher: crc32fast::Hasher,
 }
 
-#[cfg(any(target_arch = "x86_64", target_os = "none"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
 impl Checksum {
     pub(crate) const fn new() -> Self {
         Self {
@@ -45,7 +48,7 @@ impl Checksum {
     }
 }
 
-#[cfg(not(any(target_arch = "x86_64", target_os = "none")))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none")))]
 impl Checksum {
     pub(crate) fn new() -> Self {
         Self {

@@ -1,3 +1,4 @@
 //! Levels of AArch64.
 
+pub(super) mod crc32;
 pub(super) mod neon;

@@ -1,67 +1,64 @@
-//! The checksum by carry-less multiplication: four registers of 16 bytes are carried 64 bytes on at a time (V. Gopal and
-//! others, "Fast CRC computation for generic polynomials using PCLMULQDQ", Intel, 2009).
+//! The checksum by carry-less multiplication.
 
 use core::arch::x86_64::*;
 
-use crate::arch::crc32::power;
+use crate::arch::crc32::{CarryLess, REGISTER, fold};
 
 cpufeatures::new!(detected, "pclmulqdq");
 
-/// Bytes of a register.
-const REGISTER: usize = 16;
+/// Proof that the machine has the instruction PCLMULQDQ.
+#[derive(Clone, Copy)]
+struct Clmul(());
 
-/// Factors that carry the two halves of a register `bytes` on, the first half of which is 64 bits ahead.
-const fn factors(bytes: usize) -> (i64, i64) {
-    (power(8 * bytes + 32), power(8 * bytes - 32))
-}
-
-/// Whole registers of `bytes`, four at least, reduced to the one that leaves the same remainder from 0 as they do from
-/// `crc`; and the bytes that follow.
-pub(in crate::arch) fn fold(crc: u32, bytes: &[u8]) -> Option<([u8; REGISTER], &[u8])> {
-    let (registers, rest) = bytes.as_chunks::<REGISTER>();
-    let (first, registers) = registers.split_first_chunk::<4>()?;
-    // SAFETY: the machine has the instructions.
-    detected::get().then(|| (unsafe { fold_registers(crc, first, registers) }, rest))
+/// [`fold`], where the machine has the instruction.
+pub(in crate::arch) fn folded(
+    crc: u32,
+    first: &[[u8; REGISTER]; 4],
+    registers: &[[u8; REGISTER]],
+) -> Option<[u8; REGISTER]> {
+    // SAFETY: the machine has the instruction.
+    detected::get().then(|| unsafe { enabled(Clmul(()), crc, first, registers) })
 }
 
 #[target_feature(enable = "pclmulqdq")]
-fn fold_registers(crc: u32, first: &[[u8; REGISTER]; 4], registers: &[[u8; REGISTER]]) -> [u8; REGISTER] {
-    const FOUR: (i64, i64) = factors(4 * REGISTER);
-    const ONE: (i64, i64) = factors(REGISTER);
-    let by_four = _mm_set_epi64x(FOUR.1, FOUR.0);
-    let by_one = _mm_set_epi64x(ONE.1, ONE.0);
-    let mut sums = [load(&first[0]), load(&first[1]), load(&first[2]), load(&first[3])];
-    sums[0] = _mm_xor_si128(sums[0], _mm_cvtsi32_si128(crc as i32));
-    let (fours, ones) = registers.as_chunks::<4>();
-    for four in fours {
-        for (sum, register) in sums.iter_mut().zip(four) {
-            *sum = _mm_xor_si128(carried(*sum, by_four), load(register));
+fn enabled(
+    clmul: Clmul,
+    crc: u32,
+    first: &[[u8; REGISTER]; 4],
+    registers: &[[u8; REGISTER]],
+) -> [u8; REGISTER] {
+    fold(clmul, crc, first, registers)
+}
+
+impl CarryLess for Clmul {
+    type Register = __m128i;
+
+    #[inline(always)]
+    fn load(self, bytes: &[u8; REGISTER]) -> __m128i {
+        // SAFETY: the reference has the 16 bytes, and no alignment is asked for; every x86-64 has SSE2.
+        unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+    }
+    #[inline(always)]
+    fn bytes(self, a: __m128i) -> [u8; REGISTER] {
+        let mut bytes = [0; REGISTER];
+        // SAFETY: the array has the 16 bytes, and no alignment is asked for; every x86-64 has SSE2.
+        unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), a) };
+        bytes
+    }
+    #[inline(always)]
+    fn xor(self, a: __m128i, b: __m128i) -> __m128i {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { _mm_xor_si128(a, b) }
+    }
+    #[inline(always)]
+    fn multiplied(self, a: __m128i, by: (u64, u64)) -> __m128i {
+        // SAFETY: `self` proves that the machine has PCLMULQDQ; every x86-64 has SSE2.
+        unsafe {
+            let by = _mm_set_epi64x(by.1 as i64, by.0 as i64);
+            _mm_xor_si128(
+                _mm_clmulepi64_si128::<0x00>(a, by),
+                _mm_clmulepi64_si128::<0x11>(a, by),
+            )
         }
     }
-    let [mut sum, rest @ ..] = sums;
-    for next in rest {
-        sum = _mm_xor_si128(carried(sum, by_one), next);
-    }
-    for register in ones {
-        sum = _mm_xor_si128(carried(sum, by_one), load(register));
-    }
-    let mut out = [0; REGISTER];
-    // SAFETY: `out` has the 16 bytes, and no alignment is asked for.
-    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), sum) };
-    out
-}
-
-#[inline]
-#[target_feature(enable = "pclmulqdq")]
-fn carried(sum: __m128i, by: __m128i) -> __m128i {
-    _mm_xor_si128(
-        _mm_clmulepi64_si128::<0x00>(sum, by),
-        _mm_clmulepi64_si128::<0x11>(sum, by),
-    )
-}
-
-#[inline]
-fn load(register: &[u8; REGISTER]) -> __m128i {
-    // SAFETY: the reference has the 16 bytes, and no alignment is asked for; every x86-64 has SSE2.
-    unsafe { _mm_loadu_si128(register.as_ptr().cast()) }
 }
