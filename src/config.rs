@@ -151,7 +151,8 @@ pub enum Exponents {
     Estimated {
         /// The least number of rows that is worth 8 bits a channel.
         min_rows: u32,
-        /// At most so many rows, evenly spaced, are looked at; 0 means all.
+        /// At most so many rows, evenly spaced, are looked at; 0 means all. A value near the end of f32's range in a
+        /// row that is not looked at may not fit the exponents: [`EncodeError::ExponentOverflow`].
         sample: u32,
     },
     /// The caller's table, sent in the frame.

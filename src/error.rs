@@ -73,7 +73,8 @@ pub enum EncodeError {
         /// Channel of the first such value.
         channel: u32,
     },
-    /// `x * 2^-k` is not finite: the given channel exponents do not fit this tensor.
+    /// `x * 2^-k` is not finite: the channel exponents, given or estimated from a sample of the rows, do not fit this
+    /// tensor.
     ExponentOverflow {
         /// Row (token) of the first such value.
         row: u32,
