@@ -48,8 +48,7 @@
 //!
 //! # Features
 //!
-//! - `std`: run-time detection in dependencies: of half-precision conversions, and of the checksum's instructions on
-//!   aarch64. It changes no result.
+//! - `std`: run-time detection in dependencies, of half-precision conversions. It changes no result.
 //! - `rayon` (with `std`): whole frames over the threads of a rayon pool, `Encoder::encode_parallel` and
 //!   `Decoder::decode_parallel`, with the same results. Without it, threads of the caller's own can share the
 //!   rows: `examples/threads.rs` does.
