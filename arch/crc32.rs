@@ -1,20 +1,12 @@
-//! CRC-32 of IEEE 802.3, reflected, for machines whose fast way `crc32fast` does not find without `std`, and for those
-//! on which its tables of 16 KiB are more than the rest of a decoder.
-
-#[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
-use super::aarch64::crc32 as machine;
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
-))]
-use super::array;
-#[cfg(target_arch = "x86_64")]
-use super::x86_64::crc32 as machine;
+//! CRC-32 of IEEE 802.3, reflected: by carry-less multiplication where there is a level of it, which `crc32fast` finds
+//! with `std` only; by a table on bare metal, where `crc32fast`'s of 16 KiB is more than the rest of a decoder; else by
+//! `crc32fast`.
 
 /// The polynomial without its highest term; the highest bit is the constant term.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
 /// What four bits come to: a table of 64 bytes, where one for bytes would be an eighth of a decoder for microcontrollers.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
 static TABLE: [u32; 16] = {
     let mut table = [0; 16];
     let mut bits = 0;
@@ -26,7 +18,7 @@ static TABLE: [u32; 16] = {
 };
 
 /// `x` times the power `by` of the indeterminate, modulo the polynomial.
-const fn shifted(mut x: u32, by: usize) -> u32 {
+pub(super) const fn shifted(mut x: u32, by: usize) -> u32 {
     let mut i = 0;
     while i < by {
         x = x >> 1 ^ if x & 1 == 1 { POLYNOMIAL } else { 0 };
@@ -35,94 +27,28 @@ const fn shifted(mut x: u32, by: usize) -> u32 {
     x
 }
 
-/// The power `n` of the indeterminate modulo the polynomial, as carry-less multiplication of reflected numbers wants it:
-/// one bit up.
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
-))]
-const fn power(n: usize) -> u64 {
-    (shifted(1 << 31, n) as u64) << 1
-}
-
-/// Bytes of a register.
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
-))]
-pub(super) const REGISTER: usize = 16;
-
-/// Registers of 16 bytes and carry-less multiplication. A value of the implementing type is the proof that the machine
-/// has it.
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
-))]
-pub(super) trait CarryLess: Copy {
-    type Register: Copy;
-    fn load(self, bytes: &[u8; REGISTER]) -> Self::Register;
-    fn bytes(self, a: Self::Register) -> [u8; REGISTER];
-    fn xor(self, a: Self::Register, b: Self::Register) -> Self::Register;
-    /// The lower half times the first factor, plus the upper half times the second.
-    fn multiplied(self, a: Self::Register, by: (u64, u64)) -> Self::Register;
-}
-
-/// Registers, four at least, reduced to the one that leaves the same remainder from 0 as they do from `crc`: four sums
-/// are carried 64 bytes on at a time (V. Gopal and others, "Fast CRC computation for generic polynomials using
-/// PCLMULQDQ", Intel, 2009).
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
-))]
-#[inline(always)]
-pub(super) fn fold<C: CarryLess>(
-    c: C,
-    crc: u32,
-    first: &[[u8; REGISTER]; 4],
-    registers: &[[u8; REGISTER]],
-) -> [u8; REGISTER] {
-    /// Factors that carry the two halves of a register `bytes` on, the first half of which is 64 bits ahead.
-    const fn factors(bytes: usize) -> (u64, u64) {
-        (power(8 * bytes + 32), power(8 * bytes - 32))
-    }
-    const BY_FOUR: (u64, u64) = factors(4 * REGISTER);
-    const BY_ONE: (u64, u64) = factors(REGISTER);
-    let mut sums = array!(4, i => c.load(&first[i]));
-    let [a, b, d, e] = crc.to_le_bytes();
-    sums[0] = c.xor(sums[0], c.load(&[a, b, d, e, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
-    let (fours, ones) = registers.as_chunks::<4>();
-    for four in fours {
-        for (sum, register) in sums.iter_mut().zip(four) {
-            *sum = c.xor(c.multiplied(*sum, BY_FOUR), c.load(register));
-        }
-    }
-    let [mut sum, rest @ ..] = sums;
-    for next in rest {
-        sum = c.xor(c.multiplied(sum, BY_ONE), next);
-    }
-    for register in ones {
-        sum = c.xor(c.multiplied(sum, BY_ONE), c.load(register));
-    }
-    c.bytes(sum)
-}
-
 /// Continues `crc`, of which neither end is complemented, over `bytes`.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
 pub(crate) fn update(crc: u32, bytes: &[u8]) -> u32 {
     #[cfg(any(
         target_arch = "x86_64",
         all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
     ))]
-    {
-        let (registers, rest) = bytes.as_chunks();
-        if let Some((first, registers)) = registers.split_first_chunk()
-            && let Some(folded) = machine::folded(crc, first, registers)
-        {
-            return bytewise(bytewise(0, &folded), rest);
-        }
+    if let Some((folded, rest)) = super::carry_less::folded(crc, bytes) {
+        return bytewise(bytewise(0, &folded), rest);
     }
     bytewise(crc, bytes)
 }
 
+/// Continues `crc`, of which neither end is complemented, over `bytes`.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none")))]
+pub(crate) fn update(crc: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(!crc);
+    hasher.update(bytes);
+    !hasher.finalize()
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
 fn bytewise(crc: u32, bytes: &[u8]) -> u32 {
     bytes.iter().fold(crc, |crc, &byte| {
         let crc = crc ^ u32::from(byte);

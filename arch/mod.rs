@@ -8,7 +8,11 @@
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 #[allow(unsafe_code)]
 mod aarch64;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+))]
+mod carry_less;
 pub(crate) mod crc32;
 mod scalar;
 #[cfg(test)]

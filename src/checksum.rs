@@ -1,24 +1,16 @@
 //! The frame's checksum: CRC-32 of IEEE 802.3, at memory speed where the machine has the instructions, with and without
 //! `std`.
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
 use crate::arch::crc32;
 
 /// A checksum over bytes that come in pieces.
 #[derive(Clone, Debug)]
 pub(crate) struct Checksum {
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
     crc: u32,
-    #[cfg(all(
-        feature = "rayon",
-        any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none")
-    ))]
+    #[cfg(feature = "rayon")]
     len: u64,
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none")))]
-    hasher: crc32fast::Hasher,
 }
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
 impl Checksum {
     pub(crate) const fn new() -> Self {
         Self {
@@ -45,29 +37,6 @@ impl Checksum {
 
     pub(crate) const fn value(&self) -> u32 {
         !self.crc
-    }
-}
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none")))]
-impl Checksum {
-    pub(crate) fn new() -> Self {
-        Self {
-            hasher: crc32fast::Hasher::new(),
-        }
-    }
-
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-    }
-
-    /// Appends what `next` has seen.
-    #[cfg(feature = "rayon")]
-    pub(crate) fn append(&mut self, next: &Self) {
-        self.hasher.combine(&next.hasher);
-    }
-
-    pub(crate) fn value(&self) -> u32 {
-        self.hasher.clone().finalize()
     }
 }
 

@@ -171,6 +171,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Whether the caller gave a table of channel exponents.
+    #[cfg(feature = "defmt")]
     pub(crate) const fn has_table(&self) -> bool {
         self.table.is_some()
     }
@@ -346,33 +347,14 @@ impl<'a> Encoder<'a> {
                 available: x.len(),
             });
         }
-        let mut header = self.config.header(rows, width, E::SOURCE, self.table.is_some());
-        let pruning = matches!(self.config.allocation, Allocation::Prune { .. });
-        if let Some(keep) = self.keep
-            && (!pruning || keep.len() as u64 != u64::from(rows))
-        {
-            return Err(EncodeError::Mask {
-                needed: rows,
-                available: keep.len(),
-            });
-        }
-        if pruning && !header.is_empty() {
+        let (mut header, given) = self.begin(rows, width, E::SOURCE)?;
+        if matches!(self.config.allocation, Allocation::Prune { .. }) && !header.is_empty() {
             let width = width as usize;
             header.quota = x
                 .chunks_exact(width.max(1))
                 .enumerate()
                 .filter(|(r, row)| self.keeps(*r, row))
                 .count() as u32;
-        }
-        let given = match header.exponents {
-            ExponentMode::Agreed => Some(self.checked_table(width)?),
-            ExponentMode::InFrame if self.config.exponents == Exponents::InFrame => {
-                Some(self.checked_table(width)?)
-            }
-            _ => None,
-        };
-        if header.exponents == ExponentMode::Agreed {
-            header.table_check = given.map_or(0, frame::table_check);
         }
         let body_len = header.body_len().map_err(|_| EncodeError::FrameTooLarge)?;
         let body_len = usize::try_from(body_len).map_err(|_| EncodeError::FrameTooLarge)?;
@@ -448,7 +430,37 @@ impl<'a> Encoder<'a> {
         Ok((plan, blocks))
     }
 
-    pub(crate) fn checked_table(&self, width: u32) -> Result<&'a [i8], EncodeError> {
+    /// The header as far as it follows from the configuration and what goes with it, and the caller's table where the
+    /// frame uses it; checks the mask and the table.
+    pub(crate) fn begin(
+        &self,
+        rows: u32,
+        width: u32,
+        source: SourceType,
+    ) -> Result<(Header, Option<&'a [i8]>), EncodeError> {
+        let mut header = self.config.header(rows, width, source, self.table.is_some());
+        if let Some(keep) = self.keep
+            && (!matches!(self.config.allocation, Allocation::Prune { .. })
+                || keep.len() as u64 != u64::from(rows))
+        {
+            return Err(EncodeError::Mask {
+                needed: rows,
+                available: keep.len(),
+            });
+        }
+        let table = match (header.exponents, self.config.exponents) {
+            (ExponentMode::Agreed, _) | (ExponentMode::InFrame, Exponents::InFrame) => {
+                Some(self.checked_table(width)?)
+            }
+            _ => None,
+        };
+        if header.exponents == ExponentMode::Agreed {
+            header.table_check = table.map_or(0, frame::table_check);
+        }
+        Ok((header, table))
+    }
+
+    fn checked_table(&self, width: u32) -> Result<&'a [i8], EncodeError> {
         let table = self.table.ok_or(EncodeError::TableMissing)?;
         if table.len() as u64 != u64::from(width) {
             return Err(EncodeError::TableLength {

@@ -55,7 +55,7 @@ use heapless::Vec;
 
 use crate::arch::Level;
 use crate::checksum::Checksum;
-use crate::config::{Allocation, Exponents, Granularity};
+use crate::config::{Allocation, Granularity};
 use crate::decode::Decoder;
 use crate::element::{Element, ElementsMut, with_elements};
 use crate::encode::{Encoder, Plan};
@@ -553,27 +553,8 @@ impl<'a> Encoder<'a> {
         width: u32,
         out: &mut [u8],
     ) -> Result<(StreamEncoder<'a, E>, usize), EncodeError> {
-        let config = self.config();
-        let mut header = config.header(rows, width, E::SOURCE, self.has_table());
-        let pruning = matches!(config.allocation, Allocation::Prune { .. });
-        let keep = self.mask();
-        if let Some(keep) = keep
-            && (!pruning || keep.len() as u64 != u64::from(rows))
-        {
-            return Err(EncodeError::Mask {
-                needed: rows,
-                available: keep.len(),
-            });
-        }
-        let table = match (header.exponents, config.exponents) {
-            (ExponentMode::Agreed, _) | (ExponentMode::InFrame, Exponents::InFrame) => {
-                Some(self.checked_table(width)?)
-            }
-            _ => None,
-        };
-        if header.exponents == ExponentMode::Agreed {
-            header.table_check = table.map_or(0, frame::table_check);
-        }
+        let (mut header, table) = self.begin(rows, width, E::SOURCE)?;
+        let (allocation, keep) = (self.config().allocation, self.mask());
         if !header.is_empty() {
             if header.exponents == ExponentMode::InFrame && table.is_none() {
                 return Err(EncodeError::NotByRows(WholeTensor::EstimatedExponents));
@@ -581,11 +562,11 @@ impl<'a> Encoder<'a> {
             if let Allocation::Mixed {
                 granularity: Granularity::Row,
                 ..
-            } = config.allocation
+            } = allocation
             {
                 return Err(EncodeError::NotByRows(WholeTensor::RankedRows));
             }
-            if pruning {
+            if matches!(allocation, Allocation::Prune { .. }) {
                 let keep = keep.ok_or(EncodeError::NotByRows(WholeTensor::DroppedRows))?;
                 header.quota = keep.iter().filter(|&&keep| keep).count() as u32;
             }

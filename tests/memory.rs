@@ -4,23 +4,15 @@
 // For the planted fault alone.
 #![allow(unsafe_code)]
 
+mod common;
+
 use std::hint::black_box;
 
 use tahq::{Config, Decoder, Effort, Element, Encoder, Level, TileSize, bf16, f16};
 
-const PRESETS: [Config; 7] = [
-    Config::INT4,
-    Config::MIXED,
-    Config::GRADIENT,
-    Config::INT8,
-    Config::RAW,
-    Config::TAH_QUANT,
-    Config::TAH_QUANT_TOKEN,
-];
-
 fn exact<E: Element>(level: Level) -> u64 {
     let mut sum = 0u64;
-    for (i, config) in PRESETS.into_iter().enumerate() {
+    for (i, config) in common::presets().enumerate() {
         for (j, tile) in [TileSize::G32, TileSize::G64, TileSize::G128]
             .into_iter()
             .enumerate()

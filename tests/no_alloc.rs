@@ -2,6 +2,8 @@
 // A global allocator cannot be had without.
 #![allow(unsafe_code)]
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
@@ -69,21 +71,10 @@ fn allocations_are_counted() {
     assert_eq!(count, 1);
 }
 
-const PRESETS: [Config; 8] = [
-    Config::INT4,
-    Config::MIXED,
-    Config::INT3,
-    Config::GRADIENT,
-    Config::INT8,
-    Config::RAW,
-    Config::TAH_QUANT,
-    Config::TAH_QUANT_TOKEN,
-];
-
 #[test]
 fn no_entry_allocates() {
     let mut calls = 0;
-    for preset in PRESETS {
+    for preset in common::presets() {
         for effort in [Effort::Fast, Effort::Balanced, Effort::Best] {
             for tile in [TileSize::G32, TileSize::G64, TileSize::G128] {
                 for exponents in [Exponents::InFrame, preset.exponents] {

@@ -4,6 +4,8 @@
 // The stack is painted and read by address.
 #![allow(unsafe_code)]
 
+mod common;
+
 use std::hint::black_box;
 
 use tahq::{
@@ -59,17 +61,6 @@ fn what_is_taken_is_seen() {
     assert!((100_000..100_600).contains(&taken), "{taken}");
 }
 
-const PRESETS: [Config; 8] = [
-    Config::INT4,
-    Config::MIXED,
-    Config::INT3,
-    Config::GRADIENT,
-    Config::INT8,
-    Config::RAW,
-    Config::TAH_QUANT,
-    Config::TAH_QUANT_TOKEN,
-];
-
 /// The most that any preset takes, of rows that end within a tile, for each effort of encoding and for decoding.
 fn most<E: Element>(level: Level, tile: TileSize) -> ([usize; 3], usize) {
     let (rows, width) = (33, 4 * 128 + 50);
@@ -81,7 +72,7 @@ fn most<E: Element>(level: Level, tile: TileSize) -> ([usize; 3], usize) {
     let mut y = vec![E::from_f32(0.0); x.len()];
     let mut encoding = [0; 3];
     let mut decoding = 0;
-    for preset in PRESETS {
+    for preset in common::presets() {
         for (effort, encoding) in [Effort::Fast, Effort::Balanced, Effort::Best]
             .into_iter()
             .zip(&mut encoding)

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::crc32::{CarryLess, REGISTER, fold};
+use crate::arch::carry_less::{CarryLess, REGISTER, fold};
 
 cpufeatures::new!(detected, "pclmulqdq");
 

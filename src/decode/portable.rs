@@ -40,19 +40,37 @@ fn decode_row<E: Element>(
     let mut packed = row.codes();
     let tiles = out.chunks_mut(tile_len.max(1)).zip(row.descriptors());
     for (t, (out, bytes)) in tiles.enumerate() {
-        let Ok(descriptor) = Descriptor::parse(*bytes, tile_len) else {
+        if !decode_next(row, tile_len, t, bytes, &mut packed, exponents, out) {
             return Err(bad_transform(index, t, bytes));
-        };
-        let width = row.code_width(t);
-        let (own, rest) = split(packed, pack::packed_len(tile_len, width));
-        packed = rest;
-        let mut codes = [0; MAX_TILE];
-        let codes = part_mut(&mut codes, 0..tile_len);
-        pack::unpack_each(own, width, codes);
-        let exponents = exponents.map(|table| from(table, t * tile_len));
-        decode_tile(codes, descriptor, row.base(), exponents, out);
+        }
     }
     Ok(())
+}
+
+/// Decodes tile `t` of a row, of descriptor `bytes`, whose codes `packed` starts with, and takes them off; whether its
+/// transform means something.
+#[inline(always)]
+pub(crate) fn decode_next<E: Element>(
+    row: &Row<'_>,
+    tile_len: usize,
+    t: usize,
+    bytes: &[u8; 4],
+    packed: &mut &[u8],
+    exponents: Option<&[i8]>,
+    out: &mut [E],
+) -> bool {
+    let Ok(descriptor) = Descriptor::parse(*bytes, tile_len) else {
+        return false;
+    };
+    let width = row.code_width(t);
+    let (own, rest) = split(packed, pack::packed_len(tile_len, width));
+    *packed = rest;
+    let mut codes = [0; MAX_TILE];
+    let codes = part_mut(&mut codes, 0..tile_len);
+    pack::unpack_each(own, width, codes);
+    let exponents = exponents.map(|table| from(table, t * tile_len));
+    decode_tile(codes, descriptor, row.base(), exponents, out);
+    true
 }
 
 /// Decodes the tile of `codes`, which are lost, to `out`, which may be shorter where the row ends. `exponents` are those

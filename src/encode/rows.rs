@@ -15,7 +15,7 @@ use crate::error::EncodeError;
 use crate::exponents;
 use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, Row, RowLayout, SourceType};
 use crate::pack;
-use crate::part::{from, part, part_mut, split, split_mut};
+use crate::part::{from, part, part_mut, split_mut};
 use crate::quantise::{self, Dither, Fitting, Grids, Start, Units};
 use crate::rotate::{self, Tile};
 use crate::tile::{self, MAX_TILE, Scale};
@@ -985,22 +985,12 @@ impl RowJob<'_> {
             let tile_len = self.plan.header.tile_len();
             let mut packed = row.codes();
             for (t, bytes) in row.descriptors().iter().enumerate() {
-                let width = row.code_width(t);
-                let (own, rest) = split(packed, pack::packed_len(tile_len, width));
-                packed = rest;
+                let x = x.from(t * tile_len).first(tile_len);
                 let mut values = [0f32; MAX_TILE];
-                if let Ok(descriptor) = frame::Descriptor::parse(*bytes, tile_len) {
-                    let mut codes = [0; MAX_TILE];
-                    let codes = part_mut(&mut codes, 0..tile_len);
-                    pack::unpack_each(own, width, codes);
-                    let table = self.plan.exponents.map(|table| from(table, t * tile_len));
-                    let valid = tile_len.min(x.len() - t * tile_len);
-                    let values = part_mut(&mut values, 0..valid);
-                    portable::decode_tile(codes, descriptor, row.base(), table, values);
-                }
-                x.from(t * tile_len)
-                    .first(tile_len)
-                    .for_each(|i, x| add(x, values[i % MAX_TILE]));
+                let decoded = part_mut(&mut values, 0..x.len());
+                let table = self.plan.exponents;
+                portable::decode_next(&row, tile_len, t, bytes, &mut packed, table, decoded);
+                x.for_each(|i, x| add(x, values[i % MAX_TILE]));
             }
         }
         stats.squared_error += error;

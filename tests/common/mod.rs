@@ -88,6 +88,11 @@ pub(crate) const PRESETS: [(&str, Config); 7] = [
     ("int8", Config::INT8),
 ];
 
+/// Every preset.
+pub(crate) fn presets() -> impl Iterator<Item = Config> {
+    PRESETS.into_iter().map(|(_, config)| config).chain([Config::RAW])
+}
+
 /// Mean over tokens of relative squared error; all-zero tokens are left out.
 pub(crate) fn nmse(x: &[f32], y: &[f32], width: u32) -> f64 {
     let (mut sum, mut rows) = (0.0, 0);
