@@ -75,40 +75,41 @@ pub(crate) enum End {
     Lowest,
 }
 
-/// Calls `select` with the index of each of the `count` highest or lowest keys, in ascending order of
-/// index. A radix search for the last key selected, four bits at a time: nothing is moved.
+/// Calls `select` with the index of each of the `count` highest or lowest keys, in ascending order of index. The last key
+/// selected is searched two bits at a time, by counts of the keys below three limits: nothing is moved, and a compiler
+/// makes vectors of the counts.
 #[inline(always)]
 pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, mut select: impl FnMut(usize)) {
     if count == 0 || count > keys.len() {
         return;
     }
+    let count = count as u32;
     // Searching the lowest of flipped keys finds the highest.
     let flip = if end == End::Highest { u32::MAX } else { 0 };
     let read = |key: &[u8; 4]| u32::from_le_bytes(*key) ^ flip;
-    let mut prefix = 0u32;
-    let mut mask = 0u32;
-    // How many keys at the prefix are still to be selected, those below it being all selected.
-    let mut remaining = count as u32;
-    for shift in (0..32).step_by(4).rev() {
-        let mut histogram = [0u32; 16];
+    // Fewer than `count` keys are below `last`: so many are.
+    let (mut last, mut below) = (0u32, 0u32);
+    for shift in (0..32).step_by(2).rev() {
+        let limits = array!(3, i => last + ((i as u32 + 1) << shift));
+        let [mut first, mut second, mut third] = [0u32; 3];
         for key in keys {
             let key = read(key);
-            if key & mask == prefix {
-                histogram[(key >> shift & 15) as usize] += 1;
+            first += u32::from(key < limits[0]);
+            second += u32::from(key < limits[1]);
+            third += u32::from(key < limits[2]);
+        }
+        for (limit, fewer) in limits.into_iter().zip([first, second, third]) {
+            if fewer < count {
+                (last, below) = (limit, fewer);
             }
         }
-        let mut digit = 0;
-        while digit < 15 && histogram[digit] < remaining {
-            remaining -= histogram[digit];
-            digit += 1;
-        }
-        prefix |= (digit as u32) << shift;
-        mask |= 15 << shift;
     }
+    // Of the keys that are the last one, so many are still selected.
+    let mut remaining = count - below;
     for (index, key) in keys.iter().enumerate() {
         let key = read(key);
-        if key < prefix || (key == prefix && remaining > 0) {
-            remaining -= u32::from(key == prefix);
+        if key < last || (key == last && remaining > 0) {
+            remaining -= u32::from(key == last);
             select(index);
         }
     }
