@@ -30,7 +30,7 @@ fn enabled(
     fold(pmull, crc, first, registers)
 }
 
-impl CarryLess for Pmull {
+impl CarryLess<REGISTER> for Pmull {
     type Register = uint8x16_t;
 
     #[inline(always)]
