@@ -10,18 +10,24 @@ use core::ops::Range;
 use half::{bf16, f16};
 
 use crate::arch::{Kernel, LANES, Level, Part, Simd, array};
+use crate::checksum::Checksum;
 use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
 use crate::exponents;
-use crate::frame::{Descriptor, Encoding, Frame, Header, Row, SourceType};
+use crate::frame::{Descriptor, Encoding, Frame, Header, Row, Sealed, SourceType};
 use crate::pack;
-use crate::part::{copy, from, part, split};
+use crate::part::{copy, from, part, split, split_mut};
 use crate::quantise::wire_unit;
 use crate::rotate::{self, Codes, Tile};
 use crate::tile::{self, MAX_TILE};
 
 /// Bytes of output from which on it is stored past the caches: it would not stay in them.
 const STREAMED: usize = 4 << 20;
+
+/// Bytes of a frame from which on its rows are decoded while their bytes are near from the checksum, and of such a run
+/// of rows.
+const LARGE: usize = 256 << 10;
+const RUN: usize = 32 << 10;
 
 /// Decodes frames into buffers that the caller owns.
 ///
@@ -92,9 +98,13 @@ impl<'t> Decoder<'t> {
     ///
     /// The first fault found; `out` is then all zeros.
     pub fn decode<E: Element>(&self, frame: &[u8], out: &mut [E]) -> Result<Header, DecodeError> {
-        let result = self
-            .parse(frame)
-            .and_then(|frame| self.all_rows(&frame, E::elements_mut(out)));
+        let elements = E::elements_mut(out);
+        let result = if frame.len() < LARGE {
+            self.parse(frame)
+                .and_then(|frame| self.all_rows(&frame, elements))
+        } else {
+            Sealed::parse(frame).and_then(|sealed| self.all_runs(&sealed, elements))
+        };
         zero_on_error(result, out)
     }
 
@@ -127,7 +137,8 @@ impl<'t> Decoder<'t> {
         rows: Range<u32>,
         out: &mut [E],
     ) -> Result<(), DecodeError> {
-        let result = self.some_rows(frame, rows, E::elements_mut(out));
+        let streamed = size_of_val(out) >= STREAMED;
+        let result = self.some_rows(frame, rows, E::elements_mut(out), streamed);
         zero_on_error(result, out)
     }
 
@@ -156,16 +167,72 @@ impl<'t> Decoder<'t> {
 
     fn all_rows(&self, frame: &Frame<'_>, out: ElementsMut<'_>) -> Result<Header, DecodeError> {
         let header = *frame.header();
-        self.some_rows(frame, 0..header.rows, out)?;
+        let streamed = with_elements!(ElementsMut, &out, out => size_of_val(*out)) >= STREAMED;
+        self.some_rows(frame, 0..header.rows, out, streamed)?;
         Ok(header)
     }
 
-    /// `out` is not zeroed on error.
+    /// [`Decoder::all_rows`] by [`Decoder::some_runs`].
+    fn all_runs(&self, sealed: &Sealed<'_>, out: ElementsMut<'_>) -> Result<Header, DecodeError> {
+        let header = sealed.header;
+        let frame = Frame::from_body(header, sealed.body(), self.table)?;
+        let (needed, available) = (
+            header.elements(),
+            with_elements!(ElementsMut, &out, out => out.len()),
+        );
+        if available as u64 != needed {
+            return Err(DecodeError::OutputLength { needed, available });
+        }
+        let (sum, result) = self.some_runs(&frame, 0..header.rows, sealed.checked, out);
+        sealed.verify(sum.value())?;
+        result?;
+        Ok(header)
+    }
+
+    /// Decodes `rows`, of which `out` has the elements, and takes the checksum of `bytes`, of which each run of rows gets
+    /// its share: they are read from memory once. The bytes may be anything: the rows' own checks bound what decoding
+    /// them before the checksum is known can do, and nobody sees `out` until it is.
+    pub(crate) fn some_runs(
+        &self,
+        frame: &Frame<'_>,
+        mut rows: Range<u32>,
+        mut bytes: &[u8],
+        out: ElementsMut<'_>,
+    ) -> (Checksum, Result<(), DecodeError>) {
+        let mut sum = Checksum::new();
+        let mut result = Ok(());
+        let width = frame.header().width as usize;
+        let runs = u32::try_from(bytes.len() / RUN + 1).unwrap_or(u32::MAX);
+        let most = (rows.end - rows.start).div_ceil(runs).max(1);
+        with_elements!(ElementsMut, out, out => {
+            let streamed = size_of_val(out) >= STREAMED;
+            let mut out = out;
+            while rows.start < rows.end && result.is_ok() {
+                let left = rows.end - rows.start;
+                let run = rows.start..rows.start + most.min(left);
+                rows.start = run.end;
+                // Where the rows' own blocks are divided, but for what precedes them and where rows differ in length.
+                let share = bytes.len() as u128 * u128::from(run.end - run.start) / u128::from(left);
+                let (own, rest) = split(bytes, share as usize);
+                bytes = rest;
+                sum.update(own);
+                let len = width * (run.end - run.start) as usize;
+                let (own, rest) = split_mut(core::mem::take(&mut out), len);
+                out = rest;
+                result = self.some_rows(frame, run, Element::elements_mut(own), streamed);
+            }
+        });
+        sum.update(bytes);
+        (sum, result)
+    }
+
+    /// `out` is not zeroed on error. It is stored past the caches where `streamed`, if the level can.
     pub(crate) fn some_rows(
         &self,
         frame: &Frame<'_>,
         rows: Range<u32>,
         out: ElementsMut<'_>,
+        streamed: bool,
     ) -> Result<(), DecodeError> {
         let header = frame.header();
         if rows.start > rows.end || rows.end > header.rows {
@@ -188,7 +255,12 @@ impl<'t> Decoder<'t> {
                 decode_raw(frame, rows, out);
                 return Ok(());
             }
-            self.level.run(DecodeRows { frame, rows, out })
+            self.level.run(DecodeRows {
+                frame,
+                rows,
+                out,
+                streamed,
+            })
         })
     }
 }
@@ -223,6 +295,7 @@ struct DecodeRows<'k, E> {
     frame: &'k Frame<'k>,
     rows: Range<u32>,
     out: &'k mut [E],
+    streamed: bool,
 }
 
 impl<E: Lanes> Kernel for DecodeRows<'_, E> {
@@ -236,9 +309,7 @@ impl<E: Lanes> Kernel for DecodeRows<'_, E> {
         match self.frame.header().tile_len() {
             32 => s.outline(Each::<E, 1, 32, false>(self)),
             64 => {
-                if const { S::STREAMS && matches!(E::SOURCE, SourceType::F32) }
-                    && size_of_val(self.out) >= STREAMED
-                {
+                if const { S::STREAMS && matches!(E::SOURCE, SourceType::F32) } && self.streamed {
                     return s.outline(Each::<E, 2, 64, true>(self));
                 }
                 s.outline(Each::<E, 2, 64, false>(self))

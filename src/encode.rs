@@ -21,8 +21,11 @@ use crate::frame::{
 
 mod rows;
 
-use crate::part::{copy, part, part_mut, split_mut};
+use crate::part::{copy, from, part, part_mut, split_mut};
 use rows::{EncodeRows, RankRows};
+
+/// Bytes of a run of rows between whose encoding and checksum they are near.
+const RUN: usize = 32 << 10;
 
 /// What an encoder did to a tensor, or to some of its rows; add those of row ranges with
 /// [`EncodeStats::merge`].
@@ -191,8 +194,7 @@ impl<'a> Encoder<'a> {
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
         let (plan, blocks) = self.plan(x, rows, width, out)?;
-        plan.encode_all(x, blocks, None)?;
-        plan.seal(blocks)
+        plan.encode_and_seal(E::elements(x), blocks, None)
     }
 
     /// As [`Encoder::encode`], with an account of what was done. Decodes every row to measure the error.
@@ -209,8 +211,7 @@ impl<'a> Encoder<'a> {
     ) -> Result<EncodeStats, EncodeError> {
         let (plan, blocks) = self.plan(x, rows, width, out)?;
         let mut stats = EncodeStats::default();
-        plan.encode_all(x, blocks, Some(&mut stats))?;
-        stats.bytes = plan.seal(blocks)?;
+        stats.bytes = plan.encode_and_seal(E::elements(x), blocks, Some(&mut stats))?;
         Ok(stats)
     }
 
@@ -249,7 +250,8 @@ impl<'a> Encoder<'a> {
         out: &mut [u8],
     ) -> Result<(Header, usize), EncodeError> {
         let (plan, blocks) = self.plan_body(x, rows, width, out, 0, row_keys)?;
-        plan.encode_all(x, blocks, None)?;
+        let out = part_mut(blocks, plan.row_bytes(0..rows)?);
+        plan.encode_some(0..rows, E::elements(x), out, None)?;
         Ok((plan.header, plan.prelude.len() + blocks.len()))
     }
 
@@ -647,7 +649,6 @@ impl Plan<'_> {
     ///
     /// [`EncodeError::OutputLength`] where `blocks` is not that.
     pub fn seal(&self, blocks: &mut [u8]) -> Result<usize, EncodeError> {
-        let header = self.header.to_bytes().map_err(|_| EncodeError::FrameTooLarge)?;
         let total = self.header.frame_len().map_err(|_| EncodeError::FrameTooLarge)?;
         let needed = total - HEADER_LEN - self.prelude.len();
         if blocks.len() != needed {
@@ -659,36 +660,79 @@ impl Plan<'_> {
         let Some((blocks, checksum)) = blocks.split_last_chunk_mut::<CHECKSUM_LEN>() else {
             return Err(EncodeError::FrameTooLarge);
         };
-        let mut sum = Checksum::new();
-        sum.update(&header);
-        sum.update(self.prelude);
+        let mut sum = self.checksum_before_rows()?;
         sum.update(blocks);
         *checksum = sum.value().to_le_bytes();
         Ok(total)
     }
 
-    /// As [`Plan::seal`], with the checksum of the row blocks and their padding already taken.
-    #[cfg(feature = "rayon")]
-    pub(crate) fn seal_with(&self, blocks: &mut [u8], hashed: &Checksum) -> Result<usize, EncodeError> {
-        let header = self.header.to_bytes().map_err(|_| EncodeError::FrameTooLarge)?;
+    /// The checksum of the header and of what precedes the rows.
+    pub(crate) fn checksum_before_rows(&self) -> Result<Checksum, EncodeError> {
         let mut sum = Checksum::new();
-        sum.update(&header);
+        sum.update(&self.header.to_bytes().map_err(|_| EncodeError::FrameTooLarge)?);
         sum.update(self.prelude);
-        sum.append(hashed);
-        let end = blocks.len() - CHECKSUM_LEN;
-        blocks[end..].copy_from_slice(&sum.value().to_le_bytes());
-        Ok(HEADER_LEN + self.prelude.len() + blocks.len())
+        Ok(sum)
     }
 
-    fn encode_all<E: Element>(
+    /// Writes `sum`, which lacks only the padding that follows the rows; `end` is where it starts in `blocks`. Returns the
+    /// frame's length.
+    pub(crate) fn seal_with(
         &self,
-        x: &[E],
+        blocks: &mut [u8],
+        end: usize,
+        mut sum: Checksum,
+    ) -> Result<usize, EncodeError> {
+        let len = HEADER_LEN + self.prelude.len() + blocks.len();
+        let Some((blocks, checksum)) = blocks.split_last_chunk_mut::<CHECKSUM_LEN>() else {
+            return Err(EncodeError::FrameTooLarge);
+        };
+        sum.update(from(blocks, end));
+        *checksum = sum.value().to_le_bytes();
+        Ok(len)
+    }
+
+    /// Encodes all rows, and then does what [`Plan::seal`] does.
+    fn encode_and_seal(
+        &self,
+        x: Elements<'_>,
         blocks: &mut [u8],
         stats: Option<&mut EncodeStats>,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<usize, EncodeError> {
         let rows = 0..self.header.rows;
-        let out = part_mut(blocks, self.row_bytes(rows.clone())?);
-        self.encode_some(rows, E::elements(x), out, stats)
+        let end = self.row_bytes(rows.clone())?.end;
+        let mut sum = self.checksum_before_rows()?;
+        self.encode_runs(rows, x, part_mut(blocks, 0..end), stats, &mut sum)?;
+        self.seal_with(blocks, end, sum)
+    }
+
+    /// Encodes `rows` from `x`, which has their elements, into `out`, which has their bytes, and adds these to `sum`, a
+    /// run of rows at a time, while they are near.
+    pub(crate) fn encode_runs(
+        &self,
+        mut rows: Range<u32>,
+        mut x: Elements<'_>,
+        mut out: &mut [u8],
+        mut stats: Option<&mut EncodeStats>,
+        sum: &mut Checksum,
+    ) -> Result<(), EncodeError> {
+        if out.is_empty() {
+            return self.encode_some(rows, x, out, stats);
+        }
+        let runs = u32::try_from(out.len() / RUN + 1).unwrap_or(u32::MAX);
+        let most = (rows.end - rows.start).div_ceil(runs).max(1);
+        while rows.start < rows.end {
+            let run = rows.start..rows.end.min(rows.start.saturating_add(most));
+            rows.start = run.end;
+            let bytes = self.row_bytes(run.clone())?;
+            let (own, rest) = split_mut(out, bytes.end - bytes.start);
+            out = rest;
+            let len = (run.end - run.start) as usize * self.header.width as usize;
+            // The elements after the run's are what is prefetched during its last row.
+            self.encode_fitting(run, x, own, stats.as_deref_mut())?;
+            x = x.from(len);
+            sum.update(own);
+        }
+        Ok(())
     }
 
     fn encode_some(
@@ -716,6 +760,7 @@ impl Plan<'_> {
         self.encode_fitting(rows, x, out, stats)
     }
 
+    /// `x` may have more than the elements of `rows`.
     fn encode_fitting(
         &self,
         rows: Range<u32>,
@@ -724,6 +769,7 @@ impl Plan<'_> {
         stats: Option<&mut EncodeStats>,
     ) -> Result<(), EncodeError> {
         if self.header.encoding == Encoding::Raw {
+            let x = x.first((rows.end - rows.start) as usize * self.header.width as usize);
             with_elements!(Elements, x, x => encode_raw(x, self.header.width as usize, out, stats));
             return Ok(());
         }

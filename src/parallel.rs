@@ -11,7 +11,7 @@ use crate::decode::{Decoder, zero_on_error};
 use crate::element::{Element, Elements, with_elements};
 use crate::encode::{Encoder, Plan, Ranking, row_keys};
 use crate::error::{DecodeError, EncodeError};
-use crate::frame::{CHECKSUM_LEN, Frame, Header, Sealed};
+use crate::frame::{Frame, Header, Sealed};
 
 /// Pieces for each thread, so that one that is held up does not hold up all.
 const PIECES_A_THREAD: u32 = 4;
@@ -55,11 +55,12 @@ impl Encoder<'_> {
         let (plan, blocks) = self.plan_with(x, rows, width, out, rank_pieces)?;
         let end = plan.row_bytes(0..rows)?.end;
         let most = rows_of_a_piece(rows, width);
-        let mut sum = with_elements!(Elements, E::elements(x), x => {
+        let pieces = with_elements!(Elements, E::elements(x), x => {
             encode_pieces(&plan, 0..rows, most, x, &mut blocks[..end])
         })?;
-        sum.update(&blocks[end..blocks.len() - CHECKSUM_LEN]);
-        plan.seal_with(blocks, &sum)
+        let mut sum = plan.checksum_before_rows()?;
+        sum.append(&pieces);
+        plan.seal_with(blocks, end, sum)
     }
 }
 
@@ -89,8 +90,6 @@ impl Decoder<'_> {
         (fits && Frame::from_body(sealed.header, sealed.body(), self.exponents()).is_ok()).then_some(sealed)
     }
 
-    /// Rows are decoded before the checksum is known, from bytes that may be anything: the rows' own checks
-    /// bound what that can do, and nobody else sees `out` until it is zeroed.
     fn decode_sealed<E: Element + Send>(
         &self,
         sealed: &Sealed<'_>,
@@ -115,9 +114,7 @@ impl Decoder<'_> {
         out: &mut [E],
     ) -> (Checksum, Result<(), DecodeError>) {
         let Some(middle) = middle(&rows, most) else {
-            let mut sum = Checksum::new();
-            sum.update(bytes);
-            return (sum, self.decode_rows(frame, rows, out));
+            return self.some_runs(frame, rows, bytes, E::elements_mut(out));
         };
         let (before, after) = (rows.start..middle, middle..rows.end);
         // Where the rows' own blocks are divided, but for what precedes them and where rows differ in length.
@@ -142,9 +139,8 @@ fn encode_pieces<E: Element + Sync>(
     out: &mut [u8],
 ) -> Result<Checksum, EncodeError> {
     let Some(middle) = middle(&rows, most) else {
-        plan.encode_rows(rows, x, out)?;
         let mut sum = Checksum::new();
-        sum.update(out);
+        plan.encode_runs(rows, E::elements(x), out, None, &mut sum)?;
         return Ok(sum);
     };
     let (before, after) = (rows.start..middle, middle..rows.end);

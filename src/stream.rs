@@ -515,7 +515,8 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
                 ExponentMode::Agreed => self.decoder.exponents(),
             };
             let frame = Frame::of_row(header, hi, exponents, block);
-            self.decoder.some_rows(&frame, 0..1, Element::elements_mut(out))
+            self.decoder
+                .some_rows(&frame, 0..1, Element::elements_mut(out), false)
         })
     }
 }
