@@ -37,8 +37,8 @@ use x86_64::{avx2::Avx2, avx512::Avx512};
 /// Lanes of the logical vector.
 pub(crate) const LANES: usize = 32;
 
-/// Sums, minima and maxima that are reduced together.
-pub(crate) const BLOCK: usize = 8;
+/// Sums, minima and maxima that are reduced together, a multiple of 8.
+pub(crate) const BLOCK: usize = 16;
 
 /// A vector folded to eight lanes: see [`Simd::fold_add`].
 pub(crate) type Folded = [f32; 8];
@@ -188,6 +188,39 @@ pub(crate) const fn walsh(row: usize, column: usize) -> bool {
     (row & column).count_ones() % 2 == 1
 }
 
+/// Sign bits of the rows of the matrix, then the same negated, for lanes that stand in an order of a level's own:
+/// `order[i]` is the number of lane `i`.
+const fn signs_in(order: [usize; LANES]) -> [[f32; LANES]; 2 * LANES] {
+    let mut table = [[0.0; LANES]; 2 * LANES];
+    let mut row = 0;
+    while row < LANES {
+        let mut lane = 0;
+        while lane < LANES {
+            let (sign, negated) = if walsh(row, order[lane]) {
+                (-0.0, 0.0)
+            } else {
+                (0.0, -0.0)
+            };
+            table[row][lane] = sign;
+            table[row + LANES][lane] = negated;
+            lane += 1;
+        }
+        row += 1;
+    }
+    table
+}
+
+/// `SIGNS[p][k]`: the sign bit where `H[p][k]` is -1, for the lanes of one vector; then the same negated.
+pub(crate) static SIGNS: [[f32; LANES]; 2 * LANES] = {
+    let mut order = [0; LANES];
+    let mut lane = 0;
+    while lane < LANES {
+        order[lane] = lane;
+        lane += 1;
+    }
+    signs_in(order)
+};
+
 /// All ones in the middle, and zeros before and after.
 #[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
 static ONE: [i32; 2 * 128 - 1] = {
@@ -224,6 +257,11 @@ pub(crate) trait Simd: Copy {
     /// Whether there are vectors at all.
     const VECTORS: bool = true;
 
+    /// Room for the vectors of a block of tiles, twice.
+    type Scratch: AsRef<[[f32; LANES]]> + AsMut<[[f32; LANES]]> + bytemuck::Zeroable;
+    /// How many vectors [`Simd::Scratch`] has room for.
+    const SCRATCH: usize = size_of::<Self::Scratch>() / size_of::<[f32; LANES]>();
+
     /// Runs `part` in a function of its own, compiled for this level: for what is rare or long, since
     /// everything else is inlined into the function that [`Level::run`] calls.
     fn outline<P: Part<Self>>(self, part: P) -> P::Output;
@@ -248,8 +286,9 @@ pub(crate) trait Simd: Copy {
     /// Orders what [`Simd::stream`] stored before whatever follows.
     #[inline(always)]
     fn fence(self) {}
-    /// Asks for these bytes, or for none where the machine has no such hint.
-    fn prefetch<T>(self, from: &[T]);
+    /// Asks for the 64 bytes around an address, which may be any, or for none where the machine has no such hint.
+    #[inline(always)]
+    fn prefetch(self, _: *const u8) {}
     fn splat(self, x: f32) -> Self::F;
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
@@ -261,6 +300,8 @@ pub(crate) trait Simd: Copy {
     fn round(self, a: Self::F) -> Self::F;
     /// All ones where `a > b`, else 0.
     fn gt(self, a: Self::F, b: Self::F) -> Self::I;
+    /// Bit i is set where lane i of `a` is that of `b`.
+    fn equal(self, a: Self::F, b: Self::F) -> u32;
     /// Bit i is set where lane i of `a` is above that of `b`.
     fn above(self, a: Self::F, b: Self::F) -> u32;
     /// Bits of the lanes, reinterpreted.
@@ -272,6 +313,22 @@ pub(crate) trait Simd: Copy {
     fn to_float(self, a: Self::I) -> Self::F;
     /// Walsh-Hadamard butterfly over the lanes, unnormalised, strides 16, 8, 4, 2, 1 in this order.
     fn wht(self, a: Self::F) -> Self::F;
+    /// [`Simd::wht`] of each vector, with the lanes left in an order of the level's own, which [`Simd::ordered`] undoes.
+    #[inline(always)]
+    fn wht_mixed<const N: usize>(self, a: [Self::F; N]) -> [Self::F; N] {
+        array!(N, v => self.wht(a[v]))
+    }
+    /// What [`Simd::wht_mixed`] left, in the order of lanes.
+    #[inline(always)]
+    fn ordered(self, a: Self::F) -> Self::F {
+        a
+    }
+    /// Changes signs of what [`Simd::wht_mixed`] left by a row of [`SIGNS`], `row` being below 64.
+    #[inline(always)]
+    fn flip_mixed(self, a: Self::F, row: usize) -> Self::F {
+        let signs = self.load(&SIGNS[row % SIGNS.len()]);
+        self.float_of_bits(self.xor(self.bits(a), self.bits(signs)))
+    }
     /// The first two folds.
     fn fold_add(self, a: Self::F) -> Folded;
     fn fold_min(self, a: Self::F) -> Folded;
@@ -303,6 +360,19 @@ pub(crate) trait Simd: Copy {
     fn to_bytes(self, a: Self::F) -> Self::B;
     /// To the nearest integer, ties to even, within -128..=127; lanes are within i32.
     fn to_signed_bytes(self, a: Self::F) -> Self::B;
+    /// [`Simd::to_bytes`] of N vectors, of what [`Simd::wht_mixed`] left where `mixed`, in the order of lanes. N is 1, 2 or
+    /// 4.
+    #[inline(always)]
+    fn tile_to_bytes<const N: usize>(self, a: [Self::F; N], mixed: bool) -> [Self::B; N] {
+        array!(N, v => self.to_bytes(if mixed { self.ordered(a[v]) } else { a[v] }))
+    }
+    /// [`Simd::to_signed_bytes`] of N vectors that [`Simd::wht_mixed`] left, in the order of lanes. N is 1, 2 or 4.
+    #[inline(always)]
+    fn tile_to_signed_bytes<const N: usize>(self, a: [Self::F; N]) -> [Self::B; N] {
+        array!(N, v => self.to_signed_bytes(self.ordered(a[v])))
+    }
+    /// The sum of the numbers, from -64 to 64, that a table has at the lower four bits of each byte. N is 1, 2 or 4.
+    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32;
     /// Eight times each byte, unsigned.
     fn eight_times(self, a: Self::B) -> Self::F;
     fn bytes_to_h(self, a: Self::B) -> Self::H;
@@ -313,6 +383,8 @@ pub(crate) trait Simd: Copy {
     fn store_or<const BYTES: usize>(self, a: Self::B, to: &mut [u8; BYTES]);
     fn and_b(self, a: Self::B, b: Self::B) -> Self::B;
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B;
+    /// Unsigned; 255 where the sum exceeds it.
+    fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B;
     /// The lesser, unsigned.
     fn min_b(self, a: Self::B, b: Self::B) -> Self::B;
     /// Shifts four bytes together as a little-endian number, each four by its own count below 8.

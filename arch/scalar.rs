@@ -137,6 +137,8 @@ impl Simd for Scalar {
 
     const VECTORS: bool = false;
 
+    type Scratch = [[f32; LANES]; 16];
+
     #[inline(never)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
         part.run(self)
@@ -166,8 +168,6 @@ impl Simd for Scalar {
     fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
         *to = map(&v, |v| bf16::from_f32(v).to_bits());
     }
-    #[inline(always)]
-    fn prefetch<T>(self, _: &[T]) {}
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         [x; LANES]
@@ -203,6 +203,14 @@ impl Simd for Scalar {
     #[inline(always)]
     fn gt(self, a: Self::F, b: Self::F) -> Self::I {
         zip(&a, &b, |a, b| -i32::from(a > b))
+    }
+    #[inline(never)]
+    fn equal(self, a: Self::F, b: Self::F) -> u32 {
+        let mut mask = 0;
+        for (i, (a, b)) in a.into_iter().zip(b).enumerate() {
+            mask |= u32::from(a == b) << i;
+        }
+        mask
     }
     #[inline(never)]
     fn above(self, a: Self::F, b: Self::F) -> u32 {
@@ -347,6 +355,18 @@ impl Simd for Scalar {
     #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         pairs(a, b, |a, b| a | b)
+    }
+    #[inline(always)]
+    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32 {
+        let mut sum = 0;
+        for &at in at.as_flattened() {
+            sum += i32::from(table[usize::from(at % 16)]);
+        }
+        sum
+    }
+    #[inline(always)]
+    fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B {
+        zip(&a, &b, u8::saturating_add)
     }
     #[inline(always)]
     fn min_b(self, a: Self::B, b: Self::B) -> Self::B {

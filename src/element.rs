@@ -48,6 +48,10 @@ impl<'a> Elements<'a> {
         with_elements!(Elements, self, x => x.len())
     }
 
+    pub(crate) const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
     /// The elements from `start` on, none where there are none.
     pub(crate) fn from(self, start: usize) -> Self {
         match self {

@@ -29,6 +29,43 @@ pub(crate) fn pack<S: Simd, const N: usize>(s: S, codes: &Codes<S, N>, width: u8
     }
 }
 
+/// [`pack`] of codes of 4 bits, which are one plane.
+#[inline(always)]
+pub(crate) fn pack_nibbles<S: Simd, const N: usize>(
+    s: S,
+    codes: &Codes<S, N>,
+    plane: &mut [[u8; LANES / 2]; N],
+) {
+    let plane = plane.as_flattened_mut();
+    if const { N == 1 } {
+        pack_plane::<S, N, 4>(s, codes, 4, plane);
+        return;
+    }
+    for (v, plane) in plane.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        let high = s.shl_b(codes[(v + N / 2) % N], &[4; LANES / 4]);
+        s.store_or(s.or_b(codes[v % N], high), plane);
+    }
+}
+
+/// [`pack_nibbles`] of codes that are the upper halves of bytes.
+#[inline(always)]
+pub(crate) fn pack_sixteenths<S: Simd, const N: usize>(
+    s: S,
+    codes: &Codes<S, N>,
+    plane: &mut [[u8; LANES / 2]; N],
+) {
+    let (low, high) = (s.splat_b(0x0f), s.splat_b(0xf0));
+    let lower = array!(N, v => s.and_b(s.shr_b(codes[v], &[4; LANES / 4]), low));
+    if const { N == 1 } {
+        return pack_nibbles(s, &lower, plane);
+    }
+    let planes = plane.as_flattened_mut().as_chunks_mut::<LANES>().0;
+    for (v, plane) in planes.iter_mut().enumerate() {
+        let high = s.and_b(codes[(v + N / 2) % N], high);
+        s.store_or(s.or_b(lower[v % N], high), plane);
+    }
+}
+
 /// Unpacks what [`pack`] made of codes of `width` bits.
 #[inline(always)]
 pub(crate) fn unpack<S: Simd, const N: usize>(s: S, bytes: &[u8], width: u8) -> Codes<S, N> {

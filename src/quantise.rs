@@ -119,7 +119,7 @@ pub(crate) struct Grid {
 }
 
 #[inline(always)]
-const fn top_code(width: u8) -> f32 {
+pub(crate) const fn top_code(width: u8) -> f32 {
     ((1u32 << width) - 1) as f32
 }
 
@@ -175,6 +175,16 @@ impl Grid {
         }
     }
 
+    /// The grid of numbers `by`, a power of two, times as large.
+    #[inline(always)]
+    pub(crate) fn magnified(self, by: f32) -> Self {
+        Self {
+            offset: self.offset * by,
+            reciprocal: self.reciprocal * (1.0 / by),
+            ..self
+        }
+    }
+
     /// What no code is farther from its neighbour than.
     pub(crate) const fn step(&self) -> f32 {
         self.step
@@ -223,11 +233,30 @@ impl Grid {
         count
     }
 
-    /// The codes of a tile.
+    /// The codes of a tile, `top` at the most, whose lanes are in the level's own order where `mixed`.
     #[inline(always)]
-    pub(crate) fn codes<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> Codes<S, N> {
-        let top = s.splat_b(self.top as u8);
-        array!(N, v => s.min_b(s.to_bytes(self.ideal(s, x[v])), top))
+    pub(crate) fn codes<S: Simd, const N: usize>(
+        &self,
+        s: S,
+        x: &Tile<S, N>,
+        top: u8,
+        mixed: bool,
+    ) -> Codes<S, N> {
+        let top = s.splat_b(top);
+        let codes = self.bytes(s, x, mixed);
+        array!(N, v => s.min_b(codes[v], top))
+    }
+
+    /// The same without a limit but that of bytes.
+    #[inline(always)]
+    pub(crate) fn bytes<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>, mixed: bool) -> Codes<S, N> {
+        s.tile_to_bytes(array!(N, v => self.ideal(s, x[v])), mixed)
+    }
+
+    /// The lowest eight bits of rounded codes, in any order.
+    #[inline(always)]
+    pub(crate) fn low_bytes<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> Codes<S, N> {
+        array!(N, v => s.low_bytes(s.truncate(s.round(self.ideal(s, x[v])))))
     }
 
     /// The codes of a tile, rounded by chance. The tile starts at vector `first` of what `dither` counts from.
@@ -245,11 +274,12 @@ impl Grid {
         })
     }
 
-    pub(crate) fn descriptor(&self, pivot: Option<u8>) -> Descriptor {
+    /// Of a tile that is not rotated.
+    pub(crate) fn descriptor(&self) -> Descriptor {
         Descriptor {
             zero_point: self.zero_point,
             unit: self.unit,
-            pivot,
+            pivot: None,
         }
     }
 }
@@ -379,6 +409,89 @@ const MOVES: [[i8; 2]; 8] = [
     [-2, 2],
 ];
 
+/// Codes of up to so many bits have room in a byte for four fractional bits.
+pub(crate) const WIDEST_OF_SIXTEENTHS: u8 = 4;
+
+/// For the moves of each code width, by the fraction of an ideal code in sixteenths: by how much the squared error of the
+/// first exceeds that of the second, in squares of a sixteenth of a step.
+static PREFERENCES: [[i8; 16]; 8] = {
+    /// What rounding leaves of a code `fraction` sixteenths above one, its zero point moved.
+    const fn left(fraction: i32, moved: i8) -> i32 {
+        ((fraction - 2 * moved as i32 + 8) & 15) - 8
+    }
+    let mut tables = [[0; 16]; 8];
+    let mut width = 0;
+    while width < 8 {
+        let mut fraction = 0;
+        while fraction < 16 {
+            let first = left(fraction, MOVES[width][0]);
+            let second = left(fraction, MOVES[width][1]);
+            tables[width][fraction as usize] = (first * first - second * second) as i8;
+            fraction += 1;
+        }
+        width += 1;
+    }
+    tables
+};
+
+/// Positive where the second move of the zero point suits a tile of codes of `width` bits better than the first. The lower
+/// four bits of each of `fractions` are those of an ideal code, in sixteenths.
+#[inline(always)]
+pub(crate) fn preference<S: Simd, const N: usize>(s: S, fractions: Codes<S, N>, width: u8) -> i32 {
+    s.sum_looked_up(&PREFERENCES[usize::from(width.wrapping_sub(1)) % 8], fractions)
+}
+
+/// The better moves of the zero points, in units, of tiles whose preferences are known; 0 for those without a choice.
+#[inline(always)]
+pub(crate) fn better_moves(
+    kinds: &[Kind; BLOCK],
+    widths: &[u8; BLOCK],
+    preferences: &[i32; BLOCK],
+) -> [f32; BLOCK] {
+    let (mut first, mut second) = ([0.0; BLOCK], [0.0; BLOCK]);
+    if *kinds == [Kind::Moved; BLOCK] && *widths == [widths[0]; BLOCK] {
+        let [down, up] = moves_of(widths[0]);
+        (first, second) = ([down; BLOCK], [up; BLOCK]);
+    } else {
+        for t in 0..BLOCK {
+            if kinds[t] == Kind::Moved {
+                [first[t], second[t]] = moves_of(widths[t]);
+            }
+        }
+    }
+    array!(BLOCK, t => if preferences[t] > 0 { second[t] } else { first[t] })
+}
+
+#[inline(always)]
+fn moves_of(width: u8) -> [f32; 2] {
+    let [down, up] = MOVES[usize::from(width.wrapping_sub(1)) % 8];
+    [f32::from(down), f32::from(up)]
+}
+
+/// What rounds sixteenths to codes on a grid whose zero point is moved: half a step, less what the zero point was moved by,
+/// a unit being two sixteenths of a step. 0 for tiles that have no sixteenths.
+#[inline(always)]
+pub(crate) fn halves(kinds: &[Kind; BLOCK], widths: &[u8; BLOCK], moves: &[f32; BLOCK]) -> [u8; BLOCK] {
+    let mut halves = [0; BLOCK];
+    for t in 0..BLOCK {
+        let half = (8.0 - 2.0 * moves[t] + ROUNDER).to_bits() as u8;
+        let has = (kinds[t] == Kind::Moved) & (widths[t] <= WIDEST_OF_SIXTEENTHS);
+        halves[t] = if has { half } else { 0 };
+    }
+    halves
+}
+
+/// The codes, `top` at the most, of sixteenths to which [`halves`] were added.
+#[inline(always)]
+pub(crate) fn codes_of_sixteenths<S: Simd, const N: usize>(
+    s: S,
+    raised: Codes<S, N>,
+    top: u8,
+) -> Codes<S, N> {
+    let (mask, top) = (s.splat_b(15), s.splat_b(top));
+    array!(N, v => s.min_b(s.and_b(s.shr_b(raised[v], &[4; LANES / 4]), mask), top))
+}
+
 /// The grids of a block of tiles, tiles as lanes.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(32))]
@@ -427,9 +540,41 @@ impl Grids {
         self.top[t] = grid.top;
     }
 
+    /// The grids of numbers so many times, powers of two, as large.
+    #[inline(always)]
+    pub(crate) fn magnified(&self, by: &[f32; BLOCK]) -> Self {
+        let mut magnified = *self;
+        for t in 0..BLOCK {
+            magnified.offset[t] *= by[t];
+            magnified.reciprocal[t] *= 1.0 / by[t];
+        }
+        magnified
+    }
+
+    /// The grids of steps a sixteenth as large.
+    #[inline(always)]
+    pub(crate) fn finer(&self) -> Self {
+        let mut finer = *self;
+        for t in 0..BLOCK {
+            finer.reciprocal[t] *= 16.0;
+        }
+        finer
+    }
+
+    /// The tiles' descriptors, of which the transforms are given.
+    #[inline(always)]
+    pub(crate) fn descriptors(&self, transforms: &[u8; BLOCK]) -> [[u8; 4]; BLOCK] {
+        let mut packed = [0u32; BLOCK];
+        for t in 0..BLOCK {
+            let low = u32::from(self.zero_point[t] as u16) | u32::from(self.unit[t]) << 16;
+            packed[t] = low | u32::from(transforms[t]) << 24;
+        }
+        packed.map(u32::to_le_bytes)
+    }
+
     /// The same with zero points moved by as many units.
     #[inline(always)]
-    fn moved(&self, by: &[f32; BLOCK]) -> Self {
+    pub(crate) fn moved(&self, by: &[f32; BLOCK]) -> Self {
         let mut moved = *self;
         for t in 0..BLOCK {
             let zero_point = limited_zero_point(f32::from(self.zero_point[t]) + by[t]);
@@ -446,8 +591,17 @@ fn integer(x: f32) -> i16 {
     (x + ROUNDER).to_bits() as i16
 }
 
-/// [`Fitting::candidates`] of each tile of a block, those of the common kind together. Where there are two they are in
-/// both of the grids given, and the answer is true; tiles without codes are left out.
+/// What the grid of a tile is, or is to be chosen from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    One,
+    /// A grid, its zero point moved by one or the other of the [`MOVES`].
+    Moved,
+    Two,
+}
+
+/// [`Fitting::candidates`] of each tile of a block, those of the common kind together. Where there are two the second is
+/// in `others`; tiles without codes are left out.
 #[inline(always)]
 pub(crate) fn fit_all(
     (low, high): (&[f32; BLOCK], &[f32; BLOCK]),
@@ -456,18 +610,16 @@ pub(crate) fn fit_all(
     config: &Config,
     grids: &mut Grids,
     others: &mut Grids,
-) -> [bool; BLOCK] {
+) -> [Kind; BLOCK] {
     let two = config.fit == Fit::LeastError && config.effort != Effort::Fast;
     let common_width = widths[0].max(1);
     let mut tops = [top_code(common_width); BLOCK];
     let mut spreads = [steps_of_range(config, common_width); BLOCK];
-    let mut moves = moves_of(common_width).map(|by| [by; BLOCK]);
     if *widths != [common_width; BLOCK] {
         for t in 0..BLOCK {
             let width = widths[t].max(1);
             tops[t] = top_code(width);
             spreads[t] = steps_of_range(config, width);
-            [moves[0][t], moves[1][t]] = moves_of(width);
         }
     }
     // Arrays of one kind of number, and no branch: a compiler makes vectors of these.
@@ -500,18 +652,14 @@ pub(crate) fn fit_all(
     }
     grids.reciprocal = reciprocals;
     grids.top = tops;
-    if two {
-        *others = grids.moved(&moves[1]);
-        *grids = grids.moved(&moves[0]);
-    }
-    let mut both = [two; BLOCK];
-    let narrow = two && widths.iter().any(|&width| width <= 2);
+    let mut kinds = [if two { Kind::Moved } else { Kind::One }; BLOCK];
+    let narrow = two && widths.iter().fold(u8::MAX, |least, &width| least.min(width)) <= 2;
     if uncommon == [0; BLOCK] && !narrow {
-        return both;
+        return kinds;
     }
     for t in 0..BLOCK {
         if widths[t] == 0 {
-            both[t] = false;
+            kinds[t] = Kind::One;
         } else if uncommon[t] != 0 || (two && widths[t] <= 2) {
             let fitting = Fitting {
                 bounds: (low[t], high[t]),
@@ -520,27 +668,19 @@ pub(crate) fn fit_all(
                 fit: config.fit,
                 effort: config.effort,
             };
-            let (grid, other) = fitting.candidates();
+            let (grid, kind, other) = fitting.candidates();
             grids.set(t, grid);
-            both[t] = other.is_some();
-            if let Some(other) = other {
-                others.set(t, other);
-            }
+            others.set(t, other);
+            kinds[t] = kind;
         }
     }
-    both
+    kinds
 }
 
 /// The step of codes of `width` bits for a range of 1, in eighths.
 #[inline(always)]
 fn steps_of_range(config: &Config, width: u8) -> f32 {
     spread(config.fit, config.effort, width) * (0.125 * RECIPROCAL_TOPS[usize::from(width % 9)])
-}
-
-#[inline(always)]
-fn moves_of(width: u8) -> [f32; 2] {
-    let [down, up] = MOVES[usize::from(width - 1) % 8];
-    [f32::from(down), f32::from(up)]
 }
 
 /// `1 / (2^width - 1)`.
@@ -578,14 +718,15 @@ pub(crate) struct Fitting {
 }
 
 impl Fitting {
-    /// The grid that is best by rule, or two of which the better is to be found out.
+    /// The grid that is best by rule, or from which it is to be found out; the second where there are two.
     #[inline(always)]
-    pub(crate) fn candidates(&self) -> (Grid, Option<Grid>) {
+    pub(crate) fn candidates(&self) -> (Grid, Kind, Grid) {
         let (low, high) = self.bounds;
         let least = self.units.at_least(reach(low, high));
         let code = self.near(spread(self.fit, self.effort, self.width));
         if high == low {
-            return (constant(low, self.width, self.units), None);
+            let grid = constant(low, self.width, self.units);
+            return (grid, Kind::One, grid);
         }
         if code < least {
             // Nearly constant, far from zero. Where the codes reach beyond the range, the first is put on its
@@ -596,17 +737,14 @@ impl Fitting {
             } else {
                 self.centred(least)
             };
-            return (grid, None);
+            return (grid, Kind::One, grid);
         }
         let centre = self.centred(code);
         match (self.fit, self.effort) {
-            (_, Effort::Fast) | (Fit::Range, Effort::Balanced) => (centre, None),
+            (_, Effort::Fast) | (Fit::Range, Effort::Balanced) => (centre, Kind::One, centre),
             // So few codes that a tile with an outlier and one without want other units altogether.
-            _ if self.width <= 2 => (centre, Some(self.centred(self.near(1.0)))),
-            _ => {
-                let [down, up] = MOVES[usize::from(self.width.wrapping_sub(1)) % MOVES.len()];
-                (centre.moved(down), Some(centre.moved(up)))
-            }
+            _ if self.width <= 2 => (centre, Kind::Two, self.centred(self.near(1.0))),
+            _ => (centre, Kind::Moved, centre),
         }
     }
 
@@ -627,12 +765,16 @@ impl Fitting {
     /// where there are two.
     #[inline(always)]
     pub(crate) fn search<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> Chosen {
-        let (first, second) = self.candidates();
-        let mut best = Chosen::tried(s, first, x);
-        let Some(second) = second else {
-            return best;
+        let (first, kind, second) = self.candidates();
+        let (first, second) = match kind {
+            Kind::One => return Chosen::tried(s, first, x),
+            Kind::Moved => {
+                let [down, up] = MOVES[usize::from(self.width.wrapping_sub(1)) % MOVES.len()];
+                (first.moved(down), first.moved(up))
+            }
+            Kind::Two => (first, second),
         };
-        best = best.better(Chosen::tried(s, second, x));
+        let mut best = Chosen::tried(s, first, x).better(Chosen::tried(s, second, x));
         let least = self.units.at_least(reach(self.bounds.0, self.bounds.1));
         let code = best.grid.unit;
         for code in code.saturating_sub(2).max(least)..=code.saturating_add(1) {
@@ -724,7 +866,7 @@ mod tests {
                 grid.top.to_bits(),
             )
         };
-        let mut twos = 0;
+        let (mut moved, mut twos) = (0, 0);
         for seed in 0..2000 {
             let (low, high) = bounds(seed);
             let hash = mix(seed ^ 0x5555);
@@ -744,7 +886,7 @@ mod tests {
                         ..Config::INT4
                     };
                     let (mut grids, mut others) = (Grids::new(), Grids::new());
-                    let both = fit_all((&low, &high), &widths, units, &config, &mut grids, &mut others);
+                    let kinds = fit_all((&low, &high), &widths, units, &config, &mut grids, &mut others);
                     for t in 0..BLOCK {
                         let fitting = Fitting {
                             bounds: (low[t], high[t]),
@@ -753,11 +895,12 @@ mod tests {
                             fit,
                             effort,
                         };
-                        let (grid, other) = fitting.candidates();
+                        let (grid, kind, other) = fitting.candidates();
                         let at = (seed, t, widths[t], effort, fit);
                         assert_eq!(parts(grids.get(t)), parts(grid), "{at:?}");
-                        assert_eq!(both[t], other.is_some(), "{at:?}");
-                        if let Some(other) = other {
+                        assert_eq!(kinds[t], kind, "{at:?}");
+                        moved += usize::from(kind == Kind::Moved);
+                        if kind == Kind::Two {
                             twos += 1;
                             assert_eq!(parts(others.get(t)), parts(other), "{at:?}");
                         }
@@ -765,6 +908,6 @@ mod tests {
                 }
             }
         }
-        assert!(twos > 1000);
+        assert!(moved > 1000 && twos > 1000);
     }
 }

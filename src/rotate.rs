@@ -6,30 +6,13 @@
 //! either way. The transform with the pivot first is TAH-Quant's (arXiv 2506.01352); the XOR exchange of
 //! all pairs instead of one swap is this format's.
 
-use crate::arch::{LANES, Simd, array, walsh};
+use crate::arch::{LANES, SIGNS, Simd, array, walsh};
 
 /// A tile in registers: `N` vectors of 32 values.
 pub(crate) type Tile<S, const N: usize> = [<S as Simd>::F; N];
 
 /// The codes of a tile in registers, a byte each.
 pub(crate) type Codes<S, const N: usize> = [<S as Simd>::B; N];
-
-/// `SIGNS[p][k]`: the sign bit where `H[p][k]` is -1, for the lanes of one vector; then the same negated.
-static SIGNS: [[f32; LANES]; 2 * LANES] = {
-    let mut table = [[0.0; LANES]; 2 * LANES];
-    let mut p = 0;
-    while p < LANES {
-        let mut k = 0;
-        while k < LANES {
-            let (sign, negated) = if walsh(p, k) { (-0.0, 0.0) } else { (0.0, -0.0) };
-            table[p][k] = sign;
-            table[p + LANES][k] = negated;
-            k += 1;
-        }
-        p += 1;
-    }
-    table
-};
 
 /// As [`SIGNS`], all ones for -1.
 static SIGNS_H: [[i16; LANES]; 2 * LANES] = {
@@ -57,7 +40,14 @@ const fn sign_row(pivot: usize, v: usize) -> usize {
 /// `H x / G`: the coefficients about pivot 0. Butterflies run from the longest stride to the shortest.
 #[inline(always)]
 pub(crate) fn spectrum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Tile<S, N> {
-    let mut c = *x;
+    let c = between_vectors(s, *x);
+    let scale = s.splat(1.0 / (N * LANES) as f32);
+    array!(N, v => s.mul(s.wht(c[v]), scale))
+}
+
+/// The butterflies between vectors.
+#[inline(always)]
+fn between_vectors<S: Simd, const N: usize>(s: S, mut c: Tile<S, N>) -> Tile<S, N> {
     let mut stride = N / 2;
     while stride > 0 {
         let mut v = 0;
@@ -69,8 +59,7 @@ pub(crate) fn spectrum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Tile<S,
         }
         stride /= 2;
     }
-    let scale = s.splat(1.0 / (N * LANES) as f32);
-    array!(N, v => s.mul(s.wht(c[v]), scale))
+    c
 }
 
 /// From the coefficients about pivot 0 to those about `pivot`.
@@ -82,19 +71,31 @@ pub(crate) fn about<S: Simd, const N: usize>(s: S, spectrum: &Tile<S, N>, pivot:
     })
 }
 
-/// Steps of the largest coefficient in which [`pivot_ranges`] counts.
-const RANGE_STEPS: f32 = 127.0;
-
-/// [`pivot_ranges`] of two tiles.
+/// `H x`, each vector in the level's own order: [`spectrum`] without what can be left to the codes.
 #[inline(always)]
-pub(crate) fn pivot_ranges_two<S: Simd, const N: usize>(
+pub(crate) fn raw_spectrum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Tile<S, N> {
+    s.wht_mixed(between_vectors(s, *x))
+}
+
+/// [`about`] of what [`raw_spectrum`] gives.
+#[inline(always)]
+pub(crate) fn raw_about<S: Simd, const N: usize>(s: S, spectrum: &Tile<S, N>, pivot: usize) -> Tile<S, N> {
+    array!(N, v => s.flip_mixed(spectrum[v], sign_row(pivot, v)))
+}
+
+/// Steps of the largest coefficient in which [`pivot_ranges`] counts.
+pub(crate) const RANGE_STEPS: f32 = 127.0;
+
+/// [`pivot_ranges`] of two tiles of [`raw_spectrum`], `scales` being the steps by the peaks.
+#[inline(always)]
+pub(crate) fn raw_pivot_ranges_two<S: Simd, const N: usize>(
     s: S,
     spectra: [&Tile<S, N>; 2],
-    peaks: [f32; 2],
+    scales: [f32; 2],
 ) -> [Codes<S, N>; 2] {
     let values = array!(2, t => {
-        let scale = s.splat(RANGE_STEPS / peaks[t]);
-        array!(N, v => s.to_signed_bytes(s.mul(spectra[t][v], scale)))
+        let scale = s.splat(scales[t]);
+        s.tile_to_signed_bytes(array!(N, v => s.mul(spectra[t][v], scale)))
     });
     s.sign_ranges_two(values)
 }

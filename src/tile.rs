@@ -1,6 +1,8 @@
 //! Tiles in and out of rows: loading with the channel exponents taken out, tails, and the statistics
 //! that decisions rest on.
 
+use core::ops::Range;
+
 use crate::arch::{Folded, LANES, Part, Simd, array};
 use crate::element::Lanes;
 use crate::part::{copy, from, part_mut, split_mut};
@@ -21,6 +23,40 @@ pub(crate) struct Scale<'a> {
     pub(crate) octave: i32,
     /// Some power is not a normal f32, but a product of two.
     pub(crate) split: bool,
+}
+
+/// Tiles that will be read later. They are asked for a quarter at a time, while tiles here are worked on: a core waits for
+/// more than a dozen lines only where it has nothing else to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ahead {
+    first: *const u8,
+    /// Bytes of a tile.
+    len: usize,
+}
+
+impl Ahead {
+    pub(crate) const NOTHING: Self = Self {
+        first: core::ptr::null(),
+        len: 0,
+    };
+
+    /// What `elements` start with, tiles of `tile_len`; where they end does not matter.
+    pub(crate) fn new<E>(elements: &[E], tile_len: usize) -> Self {
+        Self {
+            first: elements.as_ptr().cast(),
+            len: tile_len * size_of::<E>(),
+        }
+    }
+
+    /// Asks for quarters of tile `t`.
+    #[inline(always)]
+    pub(crate) fn prefetch<S: Simd>(&self, s: S, t: usize, quarters: Range<usize>) {
+        let mut at = self.len * quarters.start / 4;
+        while at < self.len * quarters.end / 4 {
+            s.prefetch(self.first.wrapping_add(t * self.len + at));
+            at += 64;
+        }
+    }
 }
 
 /// Splits off the `index`th run of `G` elements of a row, fewer in the tail.
@@ -57,17 +93,22 @@ pub(crate) fn load<S: Simd, E: Lanes, const N: usize, const G: usize>(
     scale: &Scale<'_>,
     to: &mut [[f32; LANES]; N],
 ) {
-    load_several::<S, E, N, G>(s, row, index, scale, core::slice::from_mut(to));
+    let to = core::slice::from_mut(to);
+    load_several::<S, E, N, G, false>(s, row, index, scale, to, &mut [], &mut [], &Ahead::NOTHING);
 }
 
-/// Loads the tiles from `start` on as [`load`] does.
+/// Loads the tiles from `start` on as [`load`] does. With `BOUNDS` the least and largest values of each are folded into
+/// `bounds_low` and `bounds_high`, and the first quarter of each is asked for of the tiles from `ahead` on.
 #[inline(always)]
-pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize>(
+pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize, const BOUNDS: bool>(
     s: S,
     row: &[E],
     start: usize,
     scale: &Scale<'_>,
     to: &mut [[[f32; LANES]; N]],
+    bounds_low: &mut [Folded],
+    bounds_high: &mut [Folded],
+    ahead: &Ahead,
 ) {
     let elements = from(row, start * G);
     let whole = if scale.split {
@@ -76,22 +117,41 @@ pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize>(
         to.len().min(elements.len() / G)
     };
     let (common, rare) = split_mut(to, whole);
-    let common = common.as_flattened_mut();
-    let elements = elements.as_chunks::<LANES>().0;
+    let elements = elements.as_chunks::<LANES>().0.as_chunks::<N>().0;
     let one = 127 - scale.exponent;
+    let mut bounds = bounds_low.iter_mut().zip(bounds_high);
+    let mut count = 0;
+    macro_rules! put {
+        ($x:expr, $to:expr) => {{
+            let x: Tile<S, N> = $x;
+            store::<S, N>(s, &x, $to);
+            if BOUNDS {
+                if let Some((low, high)) = bounds.next() {
+                    (*low, *high) = (least(s, &x), most(s, &x));
+                }
+                ahead.prefetch(s, count, 0..1);
+                count += 1;
+            }
+        }};
+    }
     match scale.exponents {
         None => {
             let factor = s.splat(f32::from_bits((one as u32) << 23));
             for (to, elements) in common.iter_mut().zip(elements) {
-                s.store(s.mul(E::load(s, elements), factor), to);
+                put!(array!(N, v => s.mul(E::load(s, &elements[v]), factor)), to);
             }
         }
         Some(table) => {
             let one = s.splat_i(one << 23);
-            let exponents = from(table, start * G).as_chunks::<LANES>().0;
+            let exponents = from(table, start * G).as_chunks::<LANES>().0.as_chunks::<N>().0;
             for (to, (elements, exponents)) in common.iter_mut().zip(elements.iter().zip(exponents)) {
-                let factor = s.sub_i(one, s.shl::<23>(s.load_i8(exponents)));
-                s.store(s.mul(E::load(s, elements), s.float_of_bits(factor)), to);
+                put!(
+                    array!(N, v => {
+                        let factor = s.sub_i(one, s.shl::<23>(s.load_i8(&exponents[v])));
+                        s.mul(E::load(s, &elements[v]), s.float_of_bits(factor))
+                    }),
+                    to
+                );
             }
         }
     }
@@ -101,8 +161,12 @@ pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize>(
             row,
             index: start + whole + i,
             scale,
-            to,
+            to: &mut *to,
         });
+        if BOUNDS && let Some((low, high)) = bounds.next() {
+            let x = array!(N, v => s.load(&to[v]));
+            (*low, *high) = (least(s, &x), most(s, &x));
+        }
     }
 }
 
@@ -225,12 +289,6 @@ pub(crate) fn sum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
     s.fold_add(acc)
 }
 
-/// Sum of squares, in the order of [`sum`].
-#[inline(always)]
-pub(crate) fn energy<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
-    sum::<S, N>(s, &array!(N, v => s.mul(x[v], x[v])))
-}
-
 /// Replaces the channels beyond the first `valid` by the mean of those, which widens no range and adds little to the
 /// transform. What they decode to is dropped.
 pub(crate) fn pad<S: Simd, const N: usize>(s: S, x: &mut [[f32; LANES]; N], valid: usize) {
@@ -279,6 +337,24 @@ pub(crate) fn count_above<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, factor:
         count += s.above(s.mul(s.abs(x), factor), limit).count_ones();
     }
     count
+}
+
+/// The lowest lane that is `value`, which one is.
+#[inline(always)]
+pub(crate) fn position_of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, value: f32) -> usize {
+    let value = s.splat(value);
+    if const { N <= 2 } {
+        let mut hits = 0u64;
+        for (v, &x) in x.iter().enumerate() {
+            hits |= u64::from(s.equal(x, value)) << (v * LANES);
+        }
+        return hits.trailing_zeros() as usize % (N * LANES);
+    }
+    let mut hits = 0u128;
+    for (v, &x) in x.iter().enumerate() {
+        hits |= u128::from(s.equal(x, value)) << (v * LANES);
+    }
+    hits.trailing_zeros() as usize % (N * LANES)
 }
 
 /// The lowest channel whose magnitude is `largest`.

@@ -75,8 +75,8 @@ macro_rules! halves {
 macro_rules! reduce {
     ($f:ident, $pairs:ident, $a:expr) => {{
         let four = halves!($f, $a);
-        let two = neon!(array!(4, t => $pairs(four[2 * t], four[2 * t + 1])));
-        stored(neon!([$pairs(two[0], two[1]), $pairs(two[2], two[3])]))
+        let two = neon!(array!(BLOCK / 2, t => $pairs(four[2 * t], four[2 * t + 1])));
+        stored(neon!(array!(BLOCK / 4, t => $pairs(two[2 * t], two[2 * t + 1]))))
     }};
 }
 
@@ -177,12 +177,11 @@ fn floats_of(from: &[f32; 4]) -> float32x4_t {
 }
 
 #[inline(always)]
-fn stored(v: [float32x4_t; 2]) -> [f32; BLOCK] {
+fn stored(v: [float32x4_t; BLOCK / 4]) -> [f32; BLOCK] {
     let mut to = [0.0; BLOCK];
-    // SAFETY: NEON is part of the target; the array has the eight floats that are written.
-    unsafe {
-        vst1q_f32(to.as_mut_ptr(), v[0]);
-        vst1q_f32(to.as_mut_ptr().add(4), v[1]);
+    for (v, to) in v.into_iter().zip(to.as_chunks_mut::<4>().0) {
+        // SAFETY: NEON is part of the target; the array has the four floats that are written.
+        unsafe { vst1q_f32(to.as_mut_ptr(), v) };
     }
     to
 }
@@ -199,7 +198,23 @@ fn rounded_bf16(low: float32x4_t, high: float32x4_t) -> uint16x8_t {
     neon!(vuzp2q_u16(rounded[0], rounded[1]))
 }
 
+impl Neon {
+    /// A bit for each lane, which is all ones or 0.
+    #[inline(always)]
+    fn bit_of_each(self, a: <Self as Simd>::I) -> u32 {
+        // All ones and zeros stay what they are when they are narrowed.
+        let bytes = self.low_bytes(a);
+        let bits = bytes_of(&LANE_BITS);
+        neon!({
+            let pairs = vpaddq_u8(vandq_u8(bytes[0], bits), vandq_u8(bytes[1], bits));
+            let fours = vpaddq_u8(pairs, pairs);
+            vgetq_lane_u32::<0>(vreinterpretq_u32_u8(vpaddq_u8(fours, fours)))
+        })
+    }
+}
+
 impl Simd for Neon {
+    type Scratch = [[f32; LANES]; 2 * 2 * BLOCK];
     type F = [float32x4_t; 8];
     type I = [int32x4_t; 8];
     type H = [int16x8_t; 4];
@@ -281,20 +296,9 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
-    fn prefetch<T>(self, from: &[T]) {
-        let bytes = from.as_ptr().cast::<u8>();
-        let mut at = 0;
-        while at < size_of_val(from) {
-            // SAFETY: the address is within the slice, and the instruction is a hint that changes nothing.
-            unsafe {
-                asm!(
-                    "prfm pldl1keep, [{at}]",
-                    at = in(reg) bytes.add(at),
-                    options(readonly, nostack, preserves_flags)
-                );
-            }
-            at += 64;
-        }
+    fn prefetch(self, at: *const u8) {
+        // SAFETY: the instruction reads nothing that a program could see, and faults nowhere.
+        unsafe { asm!("prfm pldl1keep, [{}]", in(reg) at, options(nostack, preserves_flags, readonly)) };
     }
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -335,14 +339,12 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn above(self, a: Self::F, b: Self::F) -> u32 {
-        // All ones and zeros stay what they are when they are narrowed.
-        let bytes = self.low_bytes(self.gt(a, b));
-        let bits = bytes_of(&LANE_BITS);
-        neon!({
-            let pairs = vpaddq_u8(vandq_u8(bytes[0], bits), vandq_u8(bytes[1], bits));
-            let fours = vpaddq_u8(pairs, pairs);
-            vgetq_lane_u32::<0>(vreinterpretq_u32_u8(vpaddq_u8(fours, fours)))
-        })
+        self.bit_of_each(self.gt(a, b))
+    }
+    #[inline(always)]
+    fn equal(self, a: Self::F, b: Self::F) -> u32 {
+        let equal = each!(vceqq_f32, a, b);
+        self.bit_of_each(each!(vreinterpretq_s32_u32, equal))
     }
     #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
@@ -393,14 +395,16 @@ impl Simd for Neon {
     fn reduce_add(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
         let four = halves!(vaddq_f32, a);
         // Lanes 2 apart, of two vectors; then neighbours, of four.
-        let two = neon!(array!(4, t => {
+        let two = neon!(array!(BLOCK / 2, t => {
             let a = [vreinterpretq_f64_f32(four[2 * t]), vreinterpretq_f64_f32(four[2 * t + 1])];
             vaddq_f32(
                 vreinterpretq_f32_f64(vzip1q_f64(a[0], a[1])),
                 vreinterpretq_f32_f64(vzip2q_f64(a[0], a[1])),
             )
         }));
-        stored(neon!([vpaddq_f32(two[0], two[1]), vpaddq_f32(two[2], two[3])]))
+        stored(neon!(
+            array!(BLOCK / 4, t => vpaddq_f32(two[2 * t], two[2 * t + 1]))
+        ))
     }
     #[inline(always)]
     fn reduce_min(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
@@ -581,6 +585,22 @@ impl Simd for Neon {
     #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         both!(vorrq_u8, a, b)
+    }
+    #[inline(always)]
+    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32 {
+        // SAFETY: NEON is part of the target; the table has the 16 bytes that are read.
+        let table = unsafe { vld1q_s8(table.as_ptr()) };
+        neon!({
+            let mut sums = vdupq_n_s16(0);
+            for at in at.as_flattened() {
+                sums = vpadalq_s8(sums, vqtbl1q_s8(table, vandq_u8(*at, vdupq_n_u8(15))));
+            }
+            i32::from(vaddvq_s16(sums))
+        })
+    }
+    #[inline(always)]
+    fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B {
+        both!(vqaddq_u8, a, b)
     }
     #[inline(always)]
     fn min_b(self, a: Self::B, b: Self::B) -> Self::B {

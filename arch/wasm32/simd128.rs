@@ -34,7 +34,7 @@ macro_rules! fold {
         let a = $a;
         let folded = array!(2, i => $f($f(a[i], a[i + 4]), $f(a[i + 2], a[i + 6])));
         let mut lanes = [0.0f32; 8];
-        // SAFETY: the array has the 32 bytes that are written.
+        // SAFETY: the array has the 16 bytes that are written.
         unsafe {
             v128_store(lanes.as_mut_ptr().cast(), folded[0]);
             v128_store(lanes.as_mut_ptr().add(4).cast(), folded[1]);
@@ -51,12 +51,12 @@ macro_rules! reduce {
             // SAFETY: 32 bytes are readable behind each reference.
             unsafe { $f(load!(a[t].as_ptr()), load!(a[t].as_ptr().add(4))) }
         });
-        let two = array!(4, t => $f(
+        let two = array!(BLOCK / 2, t => $f(
             i32x4_shuffle::<0, 1, 4, 5>(four[2 * t], four[2 * t + 1]),
             i32x4_shuffle::<2, 3, 6, 7>(four[2 * t], four[2 * t + 1])
         ));
         let mut reduced = [0.0f32; BLOCK];
-        for t in 0..2 {
+        for t in 0..BLOCK / 4 {
             let one = $f(
                 i32x4_shuffle::<0, 2, 4, 6>(two[2 * t], two[2 * t + 1]),
                 i32x4_shuffle::<1, 3, 5, 7>(two[2 * t], two[2 * t + 1]),
@@ -227,7 +227,16 @@ fn shifted_left(a: v128, by: &[u32; 4]) -> v128 {
     i32x4_mul(a, u32x4(1 << by[0], 1 << by[1], 1 << by[2], 1 << by[3]))
 }
 
+/// A bit for each lane, which is all ones or 0.
+#[inline(always)]
+fn bit_of_each(a: [v128; 8]) -> u32 {
+    // All ones and zeros stay what they are when they are narrowed.
+    let bytes = pack!(i8x16_narrow_i16x8, a);
+    u32::from(i8x16_bitmask(bytes[0])) | u32::from(i8x16_bitmask(bytes[1])) << 16
+}
+
 impl Simd for Simd128 {
+    type Scratch = [[f32; LANES]; 2 * 2 * BLOCK];
     type F = [v128; 8];
     type I = [v128; 8];
     type H = [v128; 4];
@@ -277,8 +286,6 @@ impl Simd for Simd128 {
         store_words(rounded, to);
     }
     #[inline(always)]
-    fn prefetch<T>(self, _: &[T]) {}
-    #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         [f32x4_splat(x); 8]
     }
@@ -317,9 +324,11 @@ impl Simd for Simd128 {
     }
     #[inline(always)]
     fn above(self, a: Self::F, b: Self::F) -> u32 {
-        // All ones and zeros stay what they are when they are narrowed.
-        let bytes = pack!(i8x16_narrow_i16x8, self.gt(a, b));
-        u32::from(i8x16_bitmask(bytes[0])) | u32::from(i8x16_bitmask(bytes[1])) << 16
+        bit_of_each(self.gt(a, b))
+    }
+    #[inline(always)]
+    fn equal(self, a: Self::F, b: Self::F) -> u32 {
+        bit_of_each(each!(8, f32x4_eq, a, b))
     }
     #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
@@ -523,6 +532,25 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         each!(2, v128_or, a, b)
+    }
+    #[inline(always)]
+    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32 {
+        let table = bytemuck::cast::<[i8; 16], [u32; 4]>(*table);
+        let table = u32x4(table[0], table[1], table[2], table[3]);
+        let mut sums = i16x8_splat(0);
+        for at in at.as_flattened() {
+            let found = i8x16_swizzle(table, v128_and(*at, u8x16_splat(15)));
+            sums = i16x8_add(sums, i16x8_extadd_pairwise_i8x16(found));
+        }
+        let sums = i32x4_extadd_pairwise_i16x8(sums);
+        i32x4_extract_lane::<0>(sums)
+            + i32x4_extract_lane::<1>(sums)
+            + i32x4_extract_lane::<2>(sums)
+            + i32x4_extract_lane::<3>(sums)
+    }
+    #[inline(always)]
+    fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B {
+        each!(2, u8x16_add_sat, a, b)
     }
     #[inline(always)]
     fn min_b(self, a: Self::B, b: Self::B) -> Self::B {

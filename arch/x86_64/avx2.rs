@@ -87,9 +87,11 @@ macro_rules! fold {
 macro_rules! reduce {
     ($f:ident, $a:expr) => {{
         let a: &[Folded; BLOCK] = $a;
-        // SAFETY: AVX2 by the token; each array has the eight floats that are read or written.
-        unsafe {
-            let v = array!(BLOCK, i => _mm256_loadu_ps(a[i].as_ptr()));
+        let mut reduced = [0.0; BLOCK];
+        for (a, reduced) in a.as_chunks::<8>().0.iter().zip(reduced.as_chunks_mut::<8>().0) {
+            // SAFETY: AVX2 by the token; each array has the eight floats that are read or written.
+            unsafe {
+            let v = array!(8, i => _mm256_loadu_ps(a[i].as_ptr()));
             // Vector t in the low half, t + 4 in the high one.
             let four = array!(4, t => $f(
                 _mm256_permute2f128_ps::<0x20>(v[t], v[t + 4]),
@@ -103,10 +105,10 @@ macro_rules! reduce {
                 _mm256_shuffle_ps::<0b10_00_10_00>(two[0], two[1]),
                 _mm256_shuffle_ps::<0b11_01_11_01>(two[0], two[1]),
             );
-            let mut reduced = [0.0; BLOCK];
             _mm256_storeu_ps(reduced.as_mut_ptr(), _mm256_permute_ps::<0b11_01_10_00>(one));
-            reduced
+            }
         }
+        reduced
     }};
 }
 
@@ -186,6 +188,19 @@ macro_rules! exchange_bytes {
 }
 
 impl Avx2 {
+    /// A bit for each lane, which is all ones or 0.
+    #[inline(always)]
+    fn bit_of_each(self, a: [__m256i; 4]) -> u32 {
+        avx2!({
+            // All ones and zeros stay what they are when they are packed.
+            let bytes = _mm256_packs_epi16(_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(a[2], a[3]));
+            _mm256_movemask_epi8(_mm256_permutevar8x32_epi32(
+                bytes,
+                _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7),
+            )) as u32
+        })
+    }
+
     #[inline(always)]
     fn wht_16_h(self, a: __m256i) -> __m256i {
         avx2!({
@@ -319,6 +334,7 @@ impl Avx2 {
 }
 
 impl Simd for Avx2 {
+    type Scratch = [[f32; LANES]; 2 * 2 * BLOCK];
     type F = [__m256; 4];
     type I = [__m256i; 4];
     type H = [__m256i; 2];
@@ -428,14 +444,9 @@ impl Simd for Avx2 {
         unsafe { _mm_sfence() }
     }
     #[inline(always)]
-    fn prefetch<T>(self, from: &[T]) {
-        let bytes = from.as_ptr().cast::<i8>();
-        let mut at = 0;
-        while at < size_of_val(from) {
-            // SAFETY: every x86_64 has the instruction, and the address is within the slice.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.add(at)) };
-            at += 64;
-        }
+    fn prefetch(self, at: *const u8) {
+        // SAFETY: every x86_64 has the instruction, which reads nothing that a program could see, and faults nowhere.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -480,18 +491,12 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn above(self, a: Self::F, b: Self::F) -> u32 {
-        let above = self.gt(a, b);
-        avx2!({
-            // All ones and zeros stay what they are when they are packed.
-            let bytes = _mm256_packs_epi16(
-                _mm256_packs_epi32(above[0], above[1]),
-                _mm256_packs_epi32(above[2], above[3]),
-            );
-            _mm256_movemask_epi8(_mm256_permutevar8x32_epi32(
-                bytes,
-                _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7),
-            )) as u32
-        })
+        self.bit_of_each(self.gt(a, b))
+    }
+    #[inline(always)]
+    fn equal(self, a: Self::F, b: Self::F) -> u32 {
+        let equal = each!(_mm256_cmp_ps::<_CMP_EQ_OQ>, a, b);
+        self.bit_of_each(each!(_mm256_castps_si256, equal))
     }
     #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
@@ -709,6 +714,26 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         avx2!(_mm256_or_si256(a, b))
+    }
+    #[inline(always)]
+    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32 {
+        // SAFETY: AVX2 by the token; the table has the 16 bytes that are read.
+        let table = unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())) };
+        avx2!({
+            // Unsigned, of which there are sums.
+            let table = _mm256_add_epi8(table, _mm256_set1_epi8(64));
+            let mut sums = _mm256_setzero_si256();
+            for at in at {
+                let found = _mm256_shuffle_epi8(table, _mm256_and_si256(at, _mm256_set1_epi8(15)));
+                sums = _mm256_add_epi64(sums, _mm256_sad_epu8(found, _mm256_setzero_si256()));
+            }
+            let sums = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+            _mm_cvtsi128_si32(sums) + _mm_extract_epi32::<2>(sums) - (64 * N * LANES) as i32
+        })
+    }
+    #[inline(always)]
+    fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B {
+        avx2!(_mm256_adds_epu8(a, b))
     }
     #[inline(always)]
     fn min_b(self, a: Self::B, b: Self::B) -> Self::B {

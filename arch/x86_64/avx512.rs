@@ -5,7 +5,7 @@
 
 use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
-use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, one_at, walsh};
+use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, one_at, signs_in, walsh};
 
 /// Proof that the machine has AVX-512 F, BW, VL and VBMI, and what AVX2's token proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +56,38 @@ macro_rules! fold {
     }};
 }
 
+/// The last three folds of sixteen vectors, transposed: each fold takes two registers of two, four or eight at once.
+macro_rules! reduce {
+    ($f:ident, $a:expr) => {{
+        let a: &[f32; 8 * BLOCK] = $a.as_flattened().first_chunk().unwrap_or(&[0.0; 8 * BLOCK]);
+        let mut reduced = [0.0; BLOCK];
+        // SAFETY: AVX-512 by the token; the arrays have the 16 floats that are read or written at a time.
+        unsafe {
+            // Vectors 2 i and 2 i + 1.
+            let two = array!(8, i => _mm512_loadu_ps(a.as_ptr().add(16 * i)));
+            let four = array!(4, i => $f(
+                _mm512_shuffle_f32x4::<0b10_00_10_00>(two[2 * i], two[2 * i + 1]),
+                _mm512_shuffle_f32x4::<0b11_01_11_01>(two[2 * i], two[2 * i + 1])
+            ));
+            let eight = array!(2, i => {
+                let a = [_mm512_castps_si512(four[2 * i]), _mm512_castps_si512(four[2 * i + 1])];
+                $f(
+                    _mm512_castsi512_ps(_mm512_unpacklo_epi64(a[0], a[1])),
+                    _mm512_castsi512_ps(_mm512_unpackhi_epi64(a[0], a[1])),
+                )
+            });
+            let sixteen = $f(
+                _mm512_shuffle_ps::<0b10_00_10_00>(eight[0], eight[1]),
+                _mm512_shuffle_ps::<0b11_01_11_01>(eight[0], eight[1]),
+            );
+            // Each 128 bits have every fourth.
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            _mm512_storeu_ps(reduced.as_mut_ptr(), _mm512_permutexvar_ps(order, sixteen));
+        }
+        reduced
+    }};
+}
+
 /// Rounds to integers that are saturated to i16, and then to bytes by `$pack`.
 macro_rules! pack {
     ($pack:ident, $a:expr) => {{
@@ -66,6 +98,28 @@ macro_rules! pack {
             let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13);
             _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, $pack(words, words)))
         })
+    }};
+}
+
+/// The same of a tile, two vectors at a time; `$mixed` says in which order their lanes are.
+macro_rules! pack_tile {
+    ($self:ident, $pack:ident, $a:expr, $mixed:expr) => {{
+        let a = $a;
+        // SAFETY: AVX-512 by the token; each table has the 64 bytes that are read.
+        let order = unsafe { _mm512_loadu_epi8(PACKED[usize::from($mixed)].0.as_ptr()) };
+        let mut bytes = [$self.splat_b(0); N];
+        for pair in 0..N.div_ceil(2) {
+            let words = array!(2, i => {
+                let a = each!(_mm512_cvtps_epi32, a[(2 * pair + i) % N]);
+                avx512!(_mm512_packs_epi32(a[0], a[1]))
+            });
+            let both = avx512!(_mm512_permutexvar_epi8(order, $pack(words[0], words[1])));
+            bytes[2 * pair] = avx512!(_mm512_castsi512_si256(both));
+            if N > 1 {
+                bytes[2 * pair + 1] = avx512!(_mm512_extracti64x4_epi64::<1>(both));
+            }
+        }
+        bytes
     }};
 }
 
@@ -103,6 +157,37 @@ static UNDO: [Indices<i32, 16>; 2] = {
     while e < LANES as i32 {
         let at = (e & 1) << 4 | (e >> 3 & 1) << 3 | (e >> 4 & 1) << 2 | (e >> 2 & 1) << 1 | e >> 1 & 1;
         tables[e as usize / 16].0[e as usize % 16] = at;
+        e += 1;
+    }
+    tables
+};
+
+/// What stands in which lane after [`Avx512::wht_mixed`].
+static MIXED_SIGNS: [[f32; LANES]; 2 * LANES] = {
+    let mut order = [0; LANES];
+    let mut e = 0;
+    while e < LANES {
+        order[UNDO[e / 16].0[e % 16] as usize] = e;
+        e += 1;
+    }
+    signs_in(order)
+};
+
+/// Where two vectors' bytes come from once their registers are packed: each 128 bits have four lanes of each. For
+/// vectors in the order of lanes, and for those of [`Avx512::wht_mixed`].
+static PACKED: [Indices<i8, 64>; 2] = {
+    let mut tables = [Indices([0; 64]), Indices([0; 64])];
+    let mut e = 0;
+    while e < 2 * LANES {
+        let (vector, lane) = (e / LANES, e % LANES);
+        let mixed = UNDO[lane / 16].0[lane % 16] as usize;
+        let places = [lane, mixed];
+        let mut i = 0;
+        while i < 2 {
+            let (register, lane) = (2 * vector + places[i] / 16, places[i] % 16);
+            tables[i].0[e] = (lane / 4 * 16 + register * 4 + lane % 4) as i8;
+            i += 1;
+        }
         e += 1;
     }
     tables
@@ -309,6 +394,7 @@ impl Avx512 {
 }
 
 impl Simd for Avx512 {
+    type Scratch = [[f32; LANES]; 2 * 2 * BLOCK];
     type F = [__m512; 2];
     type I = [__m512i; 2];
     type H = __m512i;
@@ -400,8 +486,8 @@ impl Simd for Avx512 {
         self.0.fence();
     }
     #[inline(always)]
-    fn prefetch<T>(self, from: &[T]) {
-        self.0.prefetch(from);
+    fn prefetch(self, at: *const u8) {
+        self.0.prefetch(at);
     }
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -451,6 +537,11 @@ impl Simd for Avx512 {
         u32::from(masks[0]) | u32::from(masks[1]) << 16
     }
     #[inline(always)]
+    fn equal(self, a: Self::F, b: Self::F) -> u32 {
+        let masks = array!(2, i => avx512!(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a[i], b[i])));
+        u32::from(masks[0]) | u32::from(masks[1]) << 16
+    }
+    #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
         each!(_mm512_castps_si512, a)
     }
@@ -470,6 +561,20 @@ impl Simd for Avx512 {
     /// is restored at the end.
     #[inline(always)]
     fn wht(self, a: Self::F) -> Self::F {
+        let [a] = self.wht_mixed([a]);
+        self.ordered(a)
+    }
+    // Stage by stage, since one vector waits for itself.
+    #[inline(always)]
+    fn wht_mixed<const N: usize>(self, a: [Self::F; N]) -> [Self::F; N] {
+        let a = array!(N, v => avx512!(stage!(a[v])));
+        let a = array!(N, v => avx512!(stage!(exchange_8!(a[v]))));
+        let a = array!(N, v => avx512!(stage!(exchange_4!(a[v]))));
+        let a = array!(N, v => avx512!(stage!(exchange_2!(a[v]))));
+        array!(N, v => avx512!(stage!(exchange_2!(a[v]))))
+    }
+    #[inline(always)]
+    fn ordered(self, a: Self::F) -> Self::F {
         // SAFETY: AVX-512 by the token; each table has the 64 bytes that are read.
         let undo = unsafe {
             [
@@ -477,17 +582,15 @@ impl Simd for Avx512 {
                 _mm512_loadu_epi32(UNDO[1].0.as_ptr()),
             ]
         };
-        avx512!({
-            let a = stage!(a);
-            let a = stage!(exchange_8!(a));
-            let a = stage!(exchange_4!(a));
-            let a = stage!(exchange_2!(a));
-            let a = stage!(exchange_2!(a));
-            [
-                _mm512_permutex2var_ps(a[0], undo[0], a[1]),
-                _mm512_permutex2var_ps(a[0], undo[1], a[1]),
-            ]
-        })
+        avx512!([
+            _mm512_permutex2var_ps(a[0], undo[0], a[1]),
+            _mm512_permutex2var_ps(a[0], undo[1], a[1]),
+        ])
+    }
+    #[inline(always)]
+    fn flip_mixed(self, a: Self::F, row: usize) -> Self::F {
+        let signs = self.load(&MIXED_SIGNS[row % MIXED_SIGNS.len()]);
+        self.float_of_bits(self.xor(self.bits(a), self.bits(signs)))
     }
     #[inline(always)]
     fn fold_add(self, a: Self::F) -> Folded {
@@ -503,15 +606,15 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn reduce_add(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
-        self.0.reduce_add(a)
+        reduce!(_mm512_add_ps, a)
     }
     #[inline(always)]
     fn reduce_min(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
-        self.0.reduce_min(a)
+        reduce!(_mm512_min_ps, a)
     }
     #[inline(always)]
     fn reduce_max(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
-        self.0.reduce_max(a)
+        reduce!(_mm512_max_ps, a)
     }
 
     #[inline(always)]
@@ -590,6 +693,14 @@ impl Simd for Avx512 {
         pack!(_mm512_packs_epi16, a)
     }
     #[inline(always)]
+    fn tile_to_bytes<const N: usize>(self, a: [Self::F; N], mixed: bool) -> [Self::B; N] {
+        pack_tile!(self, _mm512_packus_epi16, a, mixed)
+    }
+    #[inline(always)]
+    fn tile_to_signed_bytes<const N: usize>(self, a: [Self::F; N]) -> [Self::B; N] {
+        pack_tile!(self, _mm512_packs_epi16, a, true)
+    }
+    #[inline(always)]
     fn eight_times(self, a: Self::B) -> Self::F {
         let wide = avx512!([
             _mm512_cvtepu8_epi32(_mm256_castsi256_si128(a)),
@@ -620,6 +731,14 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         self.0.or_b(a, b)
+    }
+    #[inline(always)]
+    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32 {
+        self.0.sum_looked_up(table, at)
+    }
+    #[inline(always)]
+    fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B {
+        self.0.add_saturated_b(a, b)
     }
     #[inline(always)]
     fn min_b(self, a: Self::B, b: Self::B) -> Self::B {

@@ -226,8 +226,12 @@ pub(super) mod machine {
         __m512(a.0.map(f32::round_ties_even))
     }
     pub(crate) unsafe fn _mm512_cmp_ps_mask<const IMM: i32>(a: __m512, b: __m512) -> __mmask16 {
-        assert_eq!(IMM, _CMP_GT_OQ);
-        (0..16).fold(0, |mask, i| mask | __mmask16::from(a.0[i] > b.0[i]) << i)
+        let holds = |a: f32, b: f32| match IMM {
+            _CMP_GT_OQ => a > b,
+            _CMP_EQ_OQ => a == b,
+            _ => panic!("no such comparison in the model"),
+        };
+        (0..16).fold(0, |mask, i| mask | __mmask16::from(holds(a.0[i], b.0[i])) << i)
     }
     /// What a conversion to i32 gives for whatever has none.
     const INDEFINITE: i32 = i32::MIN;
@@ -434,6 +438,23 @@ pub(super) mod machine {
     }
     pub(crate) unsafe fn _mm512_unpackhi_ps(a: __m512, b: __m512) -> __m512 {
         __m512(select_128(a.0, b.0, |i| 2 + i / 2 + i % 2 * 4))
+    }
+    pub(crate) unsafe fn _mm512_unpacklo_epi64(a: __m512i, b: __m512i) -> __m512i {
+        let (a, b): ([u64; 8], [u64; 8]) = (cast(a.0), cast(b.0));
+        wide(select_128(a, b, |i| 2 * i))
+    }
+    pub(crate) unsafe fn _mm512_unpackhi_epi64(a: __m512i, b: __m512i) -> __m512i {
+        let (a, b): ([u64; 8], [u64; 8]) = (cast(a.0), cast(b.0));
+        wide(select_128(a, b, |i| 1 + 2 * i))
+    }
+    pub(crate) unsafe fn _mm512_shuffle_ps<const IMM: i32>(a: __m512, b: __m512) -> __m512 {
+        __m512(select_128(a.0, b.0, |i| {
+            (IMM >> (2 * i) & 3) as usize + i / 2 * 4
+        }))
+    }
+    pub(crate) unsafe fn _mm512_permutexvar_ps(index: __m512i, a: __m512) -> __m512 {
+        let index: [u32; 16] = cast(index.0);
+        __m512(core::array::from_fn(|i| a.0[index[i] as usize % 16]))
     }
     pub(crate) unsafe fn _mm512_unpacklo_epi8(a: __m512i, b: __m512i) -> __m512i {
         wide(select_128(a.0, b.0, |i| i / 2 + i % 2 * 16))

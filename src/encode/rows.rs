@@ -16,12 +16,15 @@ use crate::exponents;
 use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, Row, RowLayout, SourceType};
 use crate::pack;
 use crate::part::{from, part, part_mut, split_mut};
-use crate::quantise::{self, Dither, Fitting, Grids, Start, Units};
+use crate::quantise::{self, Dither, Fitting, Grids, Kind, Start, Units};
 use crate::rotate::{self, Tile};
-use crate::tile::{self, MAX_TILE, Scale};
+use crate::tile::{self, Ahead, MAX_TILE, Scale};
 
 /// How much narrower the rotated range must be. A plain tile decodes faster, and this costs 0.02 dB.
 const NARROWER: f32 = 0.95;
+
+/// The bit of a descriptor's transform that says that the tile is rotated.
+const ROTATED: u8 = 0x80;
 
 /// Channel exponents that are so close bound what a row comes to without them.
 const CLOSE: i32 = 8;
@@ -33,96 +36,166 @@ const SILENCE: f32 = 1e-30;
 /// Pivots that [`Effort::Best`] tries, those of the narrowest ranges.
 const PIVOTS_TRIED: usize = 4;
 
-/// A tile is predicted to have a narrower range rotated when its range is more than so many times the root
-/// mean square of what is left of it without its largest magnitude. Grows with the tile as the range of a
-/// sample does.
-const fn predicted_ratio(tile_len: usize) -> f32 {
-    match tile_len {
-        32 => 3.8,
-        64 => 4.5,
-        _ => 4.8,
-    }
-}
-
-/// Vectors in the scratch of a block of tiles: 2 KiB.
-const SCRATCH: usize = 16;
-
-/// Tiles of `n` vectors in a block.
-const fn tiles_in_block(n: usize) -> usize {
-    if n * BLOCK > SCRATCH { SCRATCH / n } else { BLOCK }
+/// Tiles of `n` vectors in a block: as many as the level's scratch holds twice.
+const fn tiles_in_block<S: Simd>(n: usize) -> usize {
+    let tiles = S::SCRATCH / (2 * n);
+    if tiles > BLOCK { BLOCK } else { tiles }
 }
 
 /// A block of tiles on their way through the stages. Aligned, as vectors that straddle two cache lines cost twice.
 #[repr(C, align(64))]
-struct Block<const N: usize> {
-    values: [[f32; LANES]; SCRATCH],
+struct Block<S: Simd, const N: usize> {
+    /// The tiles' elements, then their coefficients.
+    scratch: S::Scratch,
     /// What reductions are made from.
     first: [Folded; BLOCK],
     second: [Folded; BLOCK],
+    /// Codes with four fractional bits.
+    sixteenths: [[[u8; LANES]; N]; BLOCK],
     /// Tiles.
     count: usize,
-    /// Least and largest values.
+    /// Least and largest values: elements, or coefficients `H x' / G`.
     low: [f32; BLOCK],
     high: [f32; BLOCK],
-    /// About which pivots tiles are rotated.
-    pivots: [Option<u8>; BLOCK],
-    /// Tiles whose transform is undone: their values are to be loaded again.
-    reload: [bool; BLOCK],
+    /// As a descriptor has it: 0, or 0x80 and the pivot.
+    transforms: [u8; BLOCK],
+    /// Whether the coefficients are those of [`rotate::spectrum`]; else they are those of [`rotate::raw_spectrum`].
+    ordered: bool,
     widths: [u8; BLOCK],
     grids: Grids,
-    /// Whether any is to be reloaded.
-    undone: bool,
+    /// The tiles a row later.
+    ahead: Ahead,
+    /// What is added to a tile's sixteenths before they are cut to codes; 0 where it has none.
+    halves: [u8; BLOCK],
 }
 
-impl<const N: usize> Block<N> {
-    const fn new() -> Self {
+impl<S: Simd, const N: usize> Block<S, N> {
+    fn new() -> Self {
         Self {
-            values: [[0.0; LANES]; SCRATCH],
+            scratch: bytemuck::Zeroable::zeroed(),
+            first: [[0.0; 8]; BLOCK],
+            second: [[0.0; 8]; BLOCK],
+            sixteenths: [[[0; LANES]; N]; BLOCK],
             count: 0,
             low: [0.0; BLOCK],
             high: [0.0; BLOCK],
-            pivots: [None; BLOCK],
-            reload: [false; BLOCK],
+            transforms: [0; BLOCK],
+            ordered: false,
             widths: [0; BLOCK],
             grids: Grids::new(),
-            undone: false,
-            first: [[0.0; 8]; BLOCK],
-            second: [[0.0; 8]; BLOCK],
+            ahead: Ahead::NOTHING,
+            halves: [0; BLOCK],
         }
     }
 
     /// The tiles' numbers: within every array of the block, as the compiler can see.
     #[inline(always)]
     fn tiles(&self) -> Range<usize> {
-        debug_assert!(self.count <= tiles_in_block(N));
-        0..self.count.min(tiles_in_block(N))
+        debug_assert!(self.count <= tiles_in_block::<S>(N));
+        0..self.count.min(tiles_in_block::<S>(N))
     }
 
     #[inline(always)]
     fn values(&mut self, t: usize) -> &mut [[f32; LANES]; N] {
-        &mut self.values.as_chunks_mut::<N>().0[t % tiles_in_block(N)]
+        &mut self.scratch.as_mut().as_chunks_mut::<N>().0[t % tiles_in_block::<S>(N)]
+    }
+
+    /// Where the scratch has a tile's elements, or its coefficients.
+    #[inline(always)]
+    fn place(&self, t: usize, coefficients: bool) -> usize {
+        t % tiles_in_block::<S>(N) + usize::from(coefficients) * tiles_in_block::<S>(N)
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(&self, s: S, t: usize) -> Tile<S, N> {
-        let values = &self.values.as_chunks::<N>().0[t % tiles_in_block(N)];
+    fn load(&self, s: S, place: usize) -> Tile<S, N> {
+        let tiles = self.scratch.as_ref().as_chunks::<N>().0;
+        let values = &tiles[place % (2 * tiles_in_block::<S>(N))];
         array!(N, v => s.load(&values[v]))
     }
 
+    /// The elements of a tile.
     #[inline(always)]
-    fn set_tile<S: Simd>(&mut self, s: S, t: usize, tile: &Tile<S, N>) {
-        tile::store::<S, N>(s, tile, self.values(t));
+    fn elements(&self, s: S, t: usize) -> Tile<S, N> {
+        self.load(s, self.place(t, false))
     }
 
     #[inline(always)]
-    fn fold_bounds<S: Simd>(&mut self, s: S, t: usize, tile: &Tile<S, N>) {
-        self.first[t] = tile::least(s, tile);
-        self.second[t] = tile::most(s, tile);
+    fn coefficients(&self, s: S, t: usize) -> Tile<S, N> {
+        self.load(s, self.place(t, true))
+    }
+
+    #[inline(always)]
+    fn set_coefficients(&mut self, s: S, t: usize, tile: &Tile<S, N>) {
+        let place = self.place(t, true);
+        let tiles = self.scratch.as_mut().as_chunks_mut::<N>().0;
+        tile::store::<S, N>(s, tile, &mut tiles[place % (2 * tiles_in_block::<S>(N))]);
+    }
+
+    /// What is quantised of a tile: its coefficients where it is rotated.
+    #[inline(always)]
+    fn tile(&self, s: S, t: usize) -> Tile<S, N> {
+        self.load(s, self.place(t, self.is_rotated(t)))
+    }
+
+    /// The same in its own order.
+    #[inline(always)]
+    fn ordered_tile(&self, s: S, t: usize) -> Tile<S, N> {
+        let x = self.tile(s, t);
+        if self.is_mixed(t) {
+            array!(N, v => s.ordered(x[v]))
+        } else {
+            x
+        }
+    }
+
+    #[inline(always)]
+    fn is_rotated(&self, t: usize) -> bool {
+        self.transforms[t % BLOCK] != 0
+    }
+
+    /// Whether a tile is in the level's own order of lanes, and not divided by `G`.
+    #[inline(always)]
+    fn is_mixed(&self, t: usize) -> bool {
+        self.is_rotated(t) & !self.ordered
+    }
+
+    /// The grid of a tile's numbers as they are in the scratch.
+    #[inline(always)]
+    fn grid(&self, t: usize) -> quantise::Grid {
+        let grid = self.grids.get(t);
+        if self.is_mixed(t) {
+            grid.magnified((N * LANES) as f32)
+        } else {
+            grid
+        }
+    }
+
+    /// [`Block::grid`] of every tile.
+    #[inline(always)]
+    fn magnified_grids(&self) -> Grids {
+        let own = !self.ordered;
+        self.grids.magnified(
+            &array!(BLOCK, t => if own & (self.transforms[t] != 0) { (N * LANES) as f32 } else { 1.0 }),
+        )
+    }
+
+    /// A tile's sixteenths, with what rounds them when they are cut.
+    #[inline(always)]
+    fn raised_sixteenths(&self, s: S, t: usize) -> rotate::Codes<S, N> {
+        let half = s.splat_b(self.halves[t % BLOCK]);
+        let sixteenths = &self.sixteenths[t % BLOCK];
+        array!(N, v => s.add_saturated_b(s.repeat(&sixteenths[v]), half))
+    }
+
+    #[inline(always)]
+    fn fold_bounds(&mut self, s: S, t: usize, tile: &Tile<S, N>) {
+        self.first[t % BLOCK] = tile::least(s, tile);
+        self.second[t % BLOCK] = tile::most(s, tile);
     }
 
     /// Least and largest values of what [`Block::fold_bounds`] saw.
     #[inline(always)]
-    fn reduce_bounds<S: Simd>(&self, s: S) -> ([f32; BLOCK], [f32; BLOCK]) {
+    fn reduce_bounds(&self, s: S) -> ([f32; BLOCK], [f32; BLOCK]) {
         let (low, high) = (s.reduce_min(&self.first), s.reduce_max(&self.second));
         // A sum with +0 gives +0 for either zero, whichever of two the level's minimum chose.
         (
@@ -144,9 +217,10 @@ impl<const N: usize> Block<N> {
     /// The range in orthonormal units, comparable between transforms.
     #[inline(always)]
     fn orthonormal_range(&self, t: usize) -> f32 {
-        match self.pivots[t] {
-            Some(_) => self.range(t) * root(N * LANES),
-            None => self.range(t),
+        if self.is_rotated(t) {
+            self.range(t) * root(N * LANES)
+        } else {
+            self.range(t)
         }
     }
 
@@ -190,77 +264,66 @@ struct Source<'k> {
 impl Source<'_> {
     /// Fills `block` with the tiles from `start` on.
     #[inline(always)]
-    fn fill<S: Simd, const N: usize, const G: usize>(&self, s: S, start: usize, block: &mut Block<N>) {
-        s.outline(Fill::<N, G> {
+    fn fill<S: Simd, const N: usize, const G: usize, const BOUNDS: bool>(
+        &self,
+        s: S,
+        start: usize,
+        block: &mut Block<S, N>,
+    ) {
+        s.outline(Fill::<S, N, G, BOUNDS> {
             source: self,
             start,
             block,
         });
     }
 
-    /// Loads tile `index` alone into place `t` of `block`.
-    #[inline(always)]
-    fn load<S: Simd, const N: usize, const G: usize>(
-        &self,
-        s: S,
-        index: usize,
-        block: &mut Block<N>,
-        t: usize,
-    ) {
-        s.outline(Load::<N, G> {
-            row: self.row,
-            index,
-            scale: self.scale,
-            to: block.values(t),
-        });
-    }
-
     /// Fills `block` with the tiles from `start` on, transformed as the configuration says; [`Effort::Best`] tries
     /// more than this.
     #[inline(always)]
-    fn transform<S: Simd, const N: usize, const G: usize>(&self, s: S, start: usize, block: &mut Block<N>) {
-        self.fill::<S, N, G>(s, start, block);
+    fn transform<S: Simd, const N: usize, const G: usize>(
+        &self,
+        s: S,
+        start: usize,
+        block: &mut Block<S, N>,
+    ) {
+        self.fill::<S, N, G, true>(s, start, block);
         let valid = self.row.len() - (start + block.count - 1) * G;
-        let padding = (valid < G).then_some(valid);
         s.outline(Transform {
-            block: &mut *block,
+            block,
             config: self.config,
-            padding,
+            padding: (valid < G).then_some(valid),
         });
-        let tiles = if block.undone { block.tiles() } else { 0..0 };
-        for t in tiles {
-            if block.reload[t] {
-                self.load::<S, N, G>(s, start + t, block, t);
-                if let Some(valid) = padding
-                    && t + 1 == block.count
-                {
-                    tile::pad::<S, N>(s, block.values(t), valid);
-                }
-            }
-        }
     }
 }
 
 /// Loads a block of tiles.
-struct Fill<'k, const N: usize, const G: usize> {
+struct Fill<'k, S: Simd, const N: usize, const G: usize, const BOUNDS: bool> {
     source: &'k Source<'k>,
     start: usize,
-    block: &'k mut Block<N>,
+    block: &'k mut Block<S, N>,
 }
 
-impl<S: Simd, const N: usize, const G: usize> Part<S> for Fill<'_, N, G> {
+impl<S: Simd, const N: usize, const G: usize, const BOUNDS: bool> Part<S> for Fill<'_, S, N, G, BOUNDS> {
     type Output = ();
 
     #[inline(always)]
     fn run(self, s: S) {
         let (source, start, block) = (self.source, self.start, self.block);
         let tiles = source.row.len().div_ceil(G) - start;
-        block.count = tiles_in_block(N).min(tiles);
-        let ahead = source.next.from(start * G).first(block.count * G);
-        with_elements!(Elements, ahead, ahead => s.prefetch(ahead));
-        let to = part_mut(block.values.as_chunks_mut::<N>().0, 0..block.count);
+        block.count = tiles_in_block::<S>(N).min(tiles);
+        let (first, second) = (&mut block.first, &mut block.second);
+        let to = block.scratch.as_mut().as_chunks_mut::<N>().0;
+        let to = part_mut(to, 0..block.count);
+        // The row that comes next, or this one again where none does.
+        let ahead = if source.next.is_empty() {
+            source.row
+        } else {
+            source.next
+        };
+        block.ahead = with_elements!(Elements, ahead.from(start * G), ahead => Ahead::new(ahead, G));
+        let ahead = &block.ahead;
         with_elements!(Elements, source.row, row => {
-            tile::load_several::<S, _, N, G>(s, row, start, source.scale, to);
+            tile::load_several::<S, _, N, G, BOUNDS>(s, row, start, source.scale, to, first, second, ahead);
         });
     }
 }
@@ -297,22 +360,21 @@ impl<S: Simd> Part<S> for PeakBits<'_> {
 }
 
 /// Transforms tiles as the configuration says.
-struct Transform<'k, const N: usize> {
-    block: &'k mut Block<N>,
+struct Transform<'k, S: Simd, const N: usize> {
+    block: &'k mut Block<S, N>,
     config: &'k Config,
     /// How many channels the last tile has, where it does not have all.
     padding: Option<usize>,
 }
 
-impl<S: Simd, const N: usize> Part<S> for Transform<'_, N> {
+impl<S: Simd, const N: usize> Part<S> for Transform<'_, S, N> {
     type Output = ();
 
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
-        block.pivots = [None; BLOCK];
-        block.reload = [false; BLOCK];
-        block.undone = false;
+        block.transforms = [0; BLOCK];
+        block.ordered = false;
         let last = (block.count - 1) % BLOCK;
         let ratio = matches!(self.config.rotation, Rotation::Ratio { .. });
         // A lone outlier in a tail stays alone among zeros, as the transform by the ratio wants it.
@@ -320,30 +382,33 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, N> {
             && !ratio
         {
             tile::pad::<S, N>(s, block.values(last), valid);
-        }
-        for t in block.tiles() {
-            let x = block.tile(s, t);
-            block.fold_bounds(s, t, &x);
+            let x = block.elements(s, last);
+            block.fold_bounds(s, last, &x);
         }
         (block.low, block.high) = block.reduce_bounds(s);
         match self.config.rotation {
-            Rotation::Never => {}
+            Rotation::Never => {
+                for t in block.tiles() {
+                    block.ahead.prefetch(s, t, 1..3);
+                }
+            }
             Rotation::Ratio { tau } => {
                 rotate_outliers(s, block, tau);
                 if let Some(valid) = self.padding
-                    && block.pivots[last].is_none()
+                    && !block.is_rotated(last)
                 {
                     tile::pad::<S, N>(s, block.values(last), valid);
-                    let x = block.tile(s, last);
+                    let x = block.elements(s, last);
                     (block.low[last], block.high[last]) = tile::bounds(s, &x);
                 }
             }
             Rotation::Narrower => {
-                if self.config.effort == Effort::Fast {
-                    rotate_predicted(s, block);
+                let pivots = if self.config.effort == Effort::Fast {
+                    transform_about_peaks(s, block)
                 } else {
-                    narrow(s, block);
-                }
+                    transform_about_narrowest(s, block)
+                };
+                rotate_narrower(s, block, &pivots);
             }
         }
     }
@@ -352,101 +417,91 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, N> {
 /// Rotates the tiles whose largest magnitude is at least `tau` times the second largest, which no infinity is: those
 /// of which no other element exceeds the largest when multiplied by `tau`.
 #[inline(always)]
-fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<N>, tau: f32) {
+fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: f32) {
     for t in block.tiles() {
-        let x = block.tile(s, t);
+        block.ahead.prefetch(s, t, 1..3);
+        let x = block.elements(s, t);
         let largest = peak(block.bounds(t));
         let itself = u32::from(tau * largest > largest);
         if largest > 0.0 && tau < f32::INFINITY && tile::count_above(s, &x, tau, largest) == itself {
             let pivot = tile::position(s, &x, largest);
-            block.pivots[t] = Some(pivot as u8);
-            let c = rotate::about(s, &rotate::spectrum(s, &x), pivot);
-            block.set_tile(s, t, &c);
-            (block.low[t], block.high[t]) = tile::bounds(s, &c);
+            block.transforms[t] = ROTATED | pivot as u8;
+            let c = rotate::raw_about(s, &rotate::raw_spectrum(s, &x), pivot);
+            block.set_coefficients(s, t, &c);
+            let (low, high) = tile::bounds(s, &c);
+            (block.low[t], block.high[t]) = (low * share::<N>(), high * share::<N>());
         }
     }
 }
 
-/// Rotates the tiles that are probably narrower then, about their largest magnitude.
+/// `1 / G`.
 #[inline(always)]
-fn rotate_predicted<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
-    for t in block.tiles() {
-        let x = block.tile(s, t);
-        block.first[t] = tile::energy(s, &x);
-    }
-    let energy = s.reduce_add(&block.first);
-    let ratio = const { predicted_ratio(N * LANES) * predicted_ratio(N * LANES) };
-    let mut candidates = [false; BLOCK];
-    let mut peaks = [0.0; BLOCK];
-    for t in 0..BLOCK {
-        let (largest, range) = (peak(block.bounds(t)), block.range(t));
-        let rest = (energy[t] - largest * largest) * (1.0 / (N * LANES - 1) as f32);
-        candidates[t] = (range * range > ratio * rest) & (largest >= SILENCE);
-        peaks[t] = largest;
-    }
+const fn share<const N: usize>() -> f32 {
+    1.0 / (N * LANES) as f32
+}
+
+/// Transforms tiles about their largest magnitudes, which are the pivots.
+#[inline(always)]
+fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>) -> [u8; BLOCK] {
     // One after the other, so that no transform waits for its pivot.
     let mut pivots = [0; BLOCK];
+    let extremes =
+        array!(BLOCK, t => if -block.low[t] > block.high[t] { block.low[t] } else { block.high[t] });
     for t in block.tiles() {
-        pivots[t] = tile::position(s, &block.tile(s, t), peaks[t]) as u8;
+        pivots[t] = tile::position_of(s, &block.elements(s, t), extremes[t]) as u8;
     }
     for t in block.tiles() {
-        if candidates[t] {
-            let c = rotate::spectrum(s, &block.tile(s, t));
-            let c = rotate::about(s, &c, usize::from(pivots[t]));
-            block.set_tile(s, t, &c);
-            block.fold_bounds(s, t, &c);
-            block.pivots[t] = Some(pivots[t]);
-        }
+        let c = rotate::raw_spectrum(s, &block.elements(s, t));
+        let c = rotate::raw_about(s, &c, usize::from(pivots[t]));
+        block.set_coefficients(s, t, &c);
+        block.fold_bounds(s, t, &c);
+        block.ahead.prefetch(s, t, 1..3);
     }
-    let (low, high) = block.reduce_bounds(s);
-    for t in block.tiles() {
-        if candidates[t] {
-            (block.low[t], block.high[t]) = (low[t], high[t]);
-        }
-    }
+    pivots
 }
 
-/// Rotates tiles about the pivots of the narrowest ranges, and undoes it where they were narrower before.
+/// Transforms tiles about the pivots of the narrowest ranges.
 #[inline(always)]
-fn narrow<S: Simd, const N: usize>(s: S, block: &mut Block<N>) {
+fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>) -> [u8; BLOCK] {
     for t in block.tiles() {
-        let c = rotate::spectrum(s, &block.tile(s, t));
+        let c = rotate::raw_spectrum(s, &block.elements(s, t));
         block.first[t] = tile::peak(s, &c);
-        block.set_tile(s, t, &c);
+        block.set_coefficients(s, t, &c);
+        block.ahead.prefetch(s, t, 1..2);
     }
-    let mut peaks = s.reduce_max(&block.first);
-    for t in block.tiles() {
-        // A tile of zeros has any pivot.
-        block.reload[t] = peaks[t] < SILENCE;
-        peaks[t] = if peaks[t] < SILENCE { 1.0 } else { peaks[t] };
-    }
+    let peaks = s.reduce_max(&block.first);
+    // A tile of zeros has any pivot.
+    let scales = array!(BLOCK, t => rotate::RANGE_STEPS / if peaks[t] < SILENCE { 1.0 } else { peaks[t] });
     // One after the other, so that no tile waits for its pivot.
     let mut pivots = [0; BLOCK];
     for t in block.tiles().step_by(2) {
         let t = t % BLOCK;
         // The last of an odd number beside itself.
         let u = if t + 1 < block.count { (t + 1) % BLOCK } else { t };
-        let ranges =
-            rotate::pivot_ranges_two(s, [&block.tile(s, t), &block.tile(s, u)], [peaks[t], peaks[u]]);
+        let c = [&block.coefficients(s, t), &block.coefficients(s, u)];
+        let ranges = rotate::raw_pivot_ranges_two(s, c, [scales[t], scales[u]]);
         pivots[t] = s.least(&ranges[0]) as u8;
         pivots[u] = s.least(&ranges[1]) as u8;
     }
     for t in block.tiles() {
-        let c = rotate::about(s, &block.tile(s, t), usize::from(pivots[t]));
-        block.set_tile(s, t, &c);
+        let c = rotate::raw_about(s, &block.coefficients(s, t), usize::from(pivots[t]));
+        block.set_coefficients(s, t, &c);
         block.fold_bounds(s, t, &c);
-        block.pivots[t] = Some(pivots[t]);
+        block.ahead.prefetch(s, t, 2..3);
     }
+    pivots
+}
+
+/// Chooses the transform of tiles of which the elements' bounds are known, and the coefficients' folded.
+#[inline(always)]
+fn rotate_narrower<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, pivots: &[u8; BLOCK]) {
     let (low, high) = block.reduce_bounds(s);
-    for t in block.tiles() {
+    for t in 0..BLOCK {
         // The ranges are compared in orthonormal units.
-        let narrower = (high[t] - low[t]) * root(N * LANES) < NARROWER * block.range(t);
-        if narrower && !block.reload[t] {
-            (block.low[t], block.high[t]) = (low[t], high[t]);
-        } else {
-            block.reload[t] = true;
-            block.undone = true;
-            block.pivots[t] = None;
+        let range = (high[t] - low[t]) * (1.0 / root(N * LANES));
+        if (range < NARROWER * block.range(t)) & (peak(block.bounds(t)) >= SILENCE) {
+            (block.low[t], block.high[t]) = (low[t] * share::<N>(), high[t] * share::<N>());
+            block.transforms[t] = ROTATED | pivots[t];
         }
     }
 }
@@ -498,7 +553,7 @@ impl RankRows<'_> {
     #[inline(always)]
     fn each<S: Simd, const N: usize, const G: usize>(self, s: S) {
         let extremes = exponents::extremes(self.exponents);
-        let mut block = Block::<N>::new();
+        let mut block = Block::<S, N>::new();
         for (index, key) in self.keys.iter_mut().enumerate() {
             let row = self.x.from(index * self.width).first(self.width);
             // What cannot be encoded is reported when the row is.
@@ -514,10 +569,10 @@ impl RankRows<'_> {
             };
             let (mut magnitudes, mut logarithms) = (0.0, 0.0);
             let mut widest = 0f32;
-            for start in (0..self.width.div_ceil(G)).step_by(tiles_in_block(N)) {
+            for start in (0..self.width.div_ceil(G)).step_by(tiles_in_block::<S>(N)) {
                 match self.rank {
                     Rank::Entropy => {
-                        source.fill::<S, N, G>(s, start, &mut block);
+                        source.fill::<S, N, G, false>(s, start, &mut block);
                         let sums = s.outline(Entropies { block: &mut block });
                         for t in block.tiles() {
                             magnitudes += sums.0[t];
@@ -543,18 +598,18 @@ impl RankRows<'_> {
 }
 
 /// Sums over tiles that give the entropy of each.
-struct Entropies<'k, const N: usize> {
-    block: &'k mut Block<N>,
+struct Entropies<'k, S: Simd, const N: usize> {
+    block: &'k mut Block<S, N>,
 }
 
-impl<S: Simd, const N: usize> Part<S> for Entropies<'_, N> {
+impl<S: Simd, const N: usize> Part<S> for Entropies<'_, S, N> {
     type Output = ([f64; BLOCK], [f64; BLOCK]);
 
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
         let block = self.block;
         for t in block.tiles() {
-            let x = block.tile(s, t);
+            let x = block.elements(s, t);
             (block.first[t], block.second[t]) = allocate::entropy_sums::<S, N>(s, &x);
         }
         let (magnitudes, logarithms) = (s.reduce_add(&block.first), s.reduce_add(&block.second));
@@ -592,7 +647,7 @@ impl EncodeRows<'_> {
         let header = &self.plan.header;
         let map = self.plan.row_map();
         let layouts = [header.row_layout(false), header.row_layout(true)];
-        let mut tiles = Block::<N>::new();
+        let mut tiles = Block::<S, N>::new();
         let (mut x, mut out) = (self.x, self.out);
         for index in self.rows {
             let hi = match header.encoding {
@@ -696,7 +751,7 @@ impl RowJob<'_> {
         x: Elements<'_>,
         next: Elements<'_>,
         block: &mut [u8],
-        tiles: &mut Block<N>,
+        tiles: &mut Block<S, N>,
         mut stats: Option<&mut EncodeStats>,
     ) -> Result<(), EncodeError> {
         let header = &self.plan.header;
@@ -742,18 +797,22 @@ impl RowJob<'_> {
         let (head, descriptors) = split_mut(head, self.layout.descriptors().start);
         let map = part(head, self.layout.map());
         let mut descriptors = descriptors.as_chunks_mut::<4>().0;
-        for start in (0..self.layout.tiles).step_by(tiles_in_block(N)) {
-            let mut wide = [self.hi; BLOCK];
-            let mut len = 0;
-            for t in 0..tiles_in_block(N).min(self.layout.tiles - start) {
-                if header.encoding == Encoding::TileMixed {
+        let width = if self.hi { header.hi } else { header.lo };
+        let mut wide = [self.hi; BLOCK];
+        tiles.widths = [width; BLOCK];
+        for start in (0..self.layout.tiles).step_by(tiles_in_block::<S>(N)) {
+            let count = tiles_in_block::<S>(N).min(self.layout.tiles - start);
+            let mut len = pack::packed_len(G, width) * count;
+            if header.encoding == Encoding::TileMixed {
+                len = 0;
+                for t in 0..count {
                     wide[t] = frame::bit(map, start + t);
+                    tiles.widths[t] = if wide[t] { header.hi } else { header.lo };
+                    len += pack::packed_len(G, tiles.widths[t]);
                 }
-                tiles.widths[t] = if wide[t] { header.hi } else { header.lo };
-                len += pack::packed_len(G, tiles.widths[t]);
             }
             if searched {
-                source.fill::<S, N, G>(s, start, tiles);
+                source.fill::<S, N, G, false>(s, start, tiles);
                 s.outline(Searched {
                     block: &mut *tiles,
                     config,
@@ -768,10 +827,9 @@ impl RowJob<'_> {
                     units,
                 });
             }
-            if tiles.widths.contains(&0) {
+            if header.lo == 0 && tiles.widths.contains(&0) {
                 for t in tiles.tiles() {
                     if tiles.widths[t] == 0 {
-                        source.load::<S, N, G>(s, start + t, tiles, t);
                         let valid = G.min(x.len() - (start + t) * G);
                         s.outline(Codeless {
                             block: &mut *tiles,
@@ -815,8 +873,7 @@ impl RowJob<'_> {
                     stats.high += u64::from(wide[t]);
                     stats.rotated += u64::from(descriptor[3] != 0);
                     if tiles.widths[t] > 0 {
-                        let tile = tiles.tile(Scalar, t);
-                        stats.clipped += u64::from(tiles.grids.get(t).clipped::<Scalar, N>(Scalar, &tile));
+                        stats.clipped += u64::from(tiles.grid(t).clipped::<S, N>(s, &tiles.tile(s, t)));
                     }
                 }
             }
@@ -830,7 +887,7 @@ impl RowJob<'_> {
         &self,
         s: S,
         source: &Source<'_>,
-        tiles: &mut Block<N>,
+        tiles: &mut Block<S, N>,
         block: &mut [u8],
     ) {
         let rank = match source.config.allocation {
@@ -844,11 +901,11 @@ impl RowJob<'_> {
         let (head, keys) = split_mut(block, self.layout.descriptors().start);
         let map = part_mut(head, self.layout.map());
         let keys = part_mut(keys.as_chunks_mut::<4>().0, 0..self.layout.tiles);
-        for (i, keys) in keys.chunks_mut(tiles_in_block(N)).enumerate() {
-            let start = i * tiles_in_block(N);
+        for (i, keys) in keys.chunks_mut(tiles_in_block::<S>(N)).enumerate() {
+            let start = i * tiles_in_block::<S>(N);
             let scores = match rank {
                 Rank::Entropy => {
-                    source.fill::<S, N, G>(s, start, tiles);
+                    source.fill::<S, N, G, false>(s, start, tiles);
                     let sums = s.outline(Entropies { block: &mut *tiles });
                     allocate::entropies(s, &sums.0, &sums.1)
                 }
@@ -948,9 +1005,9 @@ impl RowJob<'_> {
             return;
         }
         let grid = quantise::cover(tile::bounds(s, &tile), width, units, Start::TowardsZero);
-        codes = grid.codes(s, &tile);
-        *descriptor = grid.descriptor(None).to_bytes();
-        let top = ((1u32 << width) - 1) as u8;
+        let top = quantise::top_code(width) as u8;
+        codes = grid.codes(s, &tile, top, false);
+        *descriptor = grid.descriptor().to_bytes();
         // Zero is a value of the grid, or the grid's end next to zero is nearer to it than every number of
         // the tile: either way the walk ends at a finite value, less than a step from the number, and takes
         // no element through more codes than there are.
@@ -1003,25 +1060,28 @@ impl RowJob<'_> {
 }
 
 /// Chooses the grids of transformed tiles.
-struct Fit<'k, const N: usize> {
-    block: &'k mut Block<N>,
+struct Fit<'k, S: Simd, const N: usize> {
+    block: &'k mut Block<S, N>,
     config: &'k Config,
     units: Units,
 }
 
-impl<S: Simd, const N: usize> Part<S> for Fit<'_, N> {
+impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
     type Output = ();
 
     #[inline(always)]
     fn run(self, s: S) {
         let (block, units) = (self.block, self.units);
+        block.halves = [0; BLOCK];
         if self.config.rounding != Rounding::Nearest || self.config.effort == Effort::Best {
             for t in block.tiles() {
                 if block.widths[t] == 0 {
                     continue;
                 }
                 let grid = if self.config.rounding == Rounding::Nearest {
-                    let x = block.tile(s, t);
+                    let x = block.ordered_tile(s, t);
+                    let gain = if block.is_mixed(t) { share::<N>() } else { 1.0 };
+                    let x = array!(N, v => s.mul(x[v], s.splat(gain)));
                     block.fitting(t, units, self.config).search(s, &x).grid
                 } else {
                     quantise::cover(block.bounds(t), block.widths[t], units, Start::Anywhere)
@@ -1031,7 +1091,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, N> {
             return;
         }
         let mut others = Grids::new();
-        let both = quantise::fit_all(
+        let kinds = quantise::fit_all(
             (&block.low, &block.high),
             &block.widths,
             units,
@@ -1039,52 +1099,119 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, N> {
             &mut block.grids,
             &mut others,
         );
-        if self.config.effort == Effort::Fast {
+        if self.config.effort == Effort::Fast || kinds == [Kind::One; BLOCK] {
             return;
         }
+        let finer = block.magnified_grids().finer();
+        let mut preferences = [0; BLOCK];
         for t in block.tiles() {
-            if both[t] {
-                let x = block.tile(s, t);
-                block.first[t] = block.grids.get(t).squared_steps::<S, N>(s, &x);
-                block.second[t] = others.get(t).squared_steps::<S, N>(s, &x);
+            match kinds[t] {
+                Kind::One => {}
+                Kind::Moved => preferences[t] = block.cut(s, t, &finer.get(t)),
+                Kind::Two => block.choose_grid(s, t, others.get(t)),
             }
         }
-        let (errors, other_errors) = (s.reduce_add(&block.first), s.reduce_add(&block.second));
-        for t in block.tiles() {
-            let other = others.get(t);
-            if both[t] && other.squared_error(other_errors[t]) < block.grids.get(t).squared_error(errors[t]) {
-                block.grids.set(t, other);
-            }
+        let moves = quantise::better_moves(&kinds, &block.widths, &preferences);
+        block.grids = block.grids.moved(&moves);
+        block.halves = quantise::halves(&kinds, &block.widths, &moves);
+    }
+}
+
+impl<S: Simd, const N: usize> Block<S, N> {
+    /// Makes the sixteenths of tile `t` by its grid with a sixteenth of the step. Gives what [`quantise::preference`] does.
+    #[inline(always)]
+    fn cut(&mut self, s: S, t: usize, finer: &quantise::Grid) -> i32 {
+        let (t, x) = (t % BLOCK, self.tile(s, t));
+        let width = self.widths[t];
+        if width > quantise::WIDEST_OF_SIXTEENTHS {
+            return quantise::preference(s, finer.low_bytes(s, &x), width);
+        }
+        let sixteenths = finer.bytes(s, &x, self.is_mixed(t));
+        for (to, &sixteenths) in self.sixteenths[t].iter_mut().zip(&sixteenths) {
+            s.store_or(sixteenths, to);
+        }
+        quantise::preference(s, sixteenths, width)
+    }
+
+    /// Takes `other` for the grid of tile `t` where its error is less.
+    #[inline(always)]
+    fn choose_grid(&mut self, s: S, t: usize, other: quantise::Grid) {
+        let x = self.ordered_tile(s, t);
+        let grid = self.grid(t);
+        let error = |s: S, magnified: quantise::Grid, grid: quantise::Grid| {
+            grid.squared_error(tile::single(magnified.squared_steps::<S, N>(s, &x), |a, b| a + b))
+        };
+        let first = error(s, grid, self.grids.get(t));
+        let magnified = if self.is_mixed(t) {
+            other.magnified((N * LANES) as f32)
+        } else {
+            other
+        };
+        if error(s, magnified, other) < first {
+            self.grids.set(t, other);
         }
     }
 }
 
 /// Writes descriptors and codes.
-struct Write<'k, 'b, const N: usize> {
-    block: &'k Block<N>,
+struct Write<'k, 'b, S: Simd, const N: usize> {
+    block: &'k Block<S, N>,
     /// At the first tile.
     dither: Option<Dither>,
     descriptors: &'b mut [[u8; 4]],
     codes: &'b mut [u8],
 }
 
-impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, N> {
+impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
     type Output = ();
 
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
+        for (descriptor, packed) in self
+            .descriptors
+            .iter_mut()
+            .zip(block.grids.descriptors(&block.transforms))
+        {
+            *descriptor = packed;
+        }
+        let grids = block.magnified_grids();
+        if block.widths == [4; BLOCK] && self.dither.is_none() {
+            // The commonest width, of which tiles are all of one length.
+            let planes = self
+                .codes
+                .as_chunks_mut::<{ LANES / 2 }>()
+                .0
+                .as_chunks_mut::<N>()
+                .0;
+            for (t, plane) in planes.iter_mut().enumerate() {
+                let t = t % BLOCK;
+                block.ahead.prefetch(s, t, 3..4);
+                if block.halves[t] == 0 {
+                    let codes = grids.get(t).codes(s, &block.tile(s, t), 15, block.is_mixed(t));
+                    pack::pack_nibbles(s, &codes, plane);
+                } else {
+                    pack::pack_sixteenths(s, &block.raised_sixteenths(s, t), plane);
+                }
+            }
+            return;
+        }
         let mut codes = self.codes;
-        for (t, descriptor) in self.descriptors.iter_mut().enumerate() {
+        for t in 0..self.descriptors.len() {
             let t = t % BLOCK;
-            let (grid, width) = (block.grids.get(t), block.widths[t]);
-            *descriptor = grid.descriptor(block.pivots[t]).to_bytes();
+            block.ahead.prefetch(s, t, 3..4);
+            let width = block.widths[t];
+            let top = quantise::top_code(width) as u8;
             let (packed, rest) = split_mut(codes, pack::packed_len(N * LANES, width));
             codes = rest;
-            let x = block.tile(s, t);
-            let unpacked = match self.dither {
-                None => grid.codes::<S, N>(s, &x),
-                Some(dither) => grid.dithered::<S, N>(s, &x, dither, t * N),
+            let unpacked = if block.halves[t] != 0 {
+                let raised = block.raised_sixteenths(s, t);
+                quantise::codes_of_sixteenths(s, raised, top)
+            } else if let Some(dither) = self.dither {
+                let x = block.ordered_tile(s, t);
+                grids.get(t).dithered::<S, N>(s, &x, dither, t * N)
+            } else {
+                grids.get(t).codes(s, &block.tile(s, t), top, block.is_mixed(t))
             };
             pack::pack::<S, N>(s, &unpacked, width, packed);
         }
@@ -1092,22 +1219,24 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, N> {
 }
 
 /// The search of [`Effort::Best`] for transforms and grids: plain, and rotated about the pivots of the narrowest ranges.
-struct Searched<'k, const N: usize> {
-    block: &'k mut Block<N>,
+struct Searched<'k, S: Simd, const N: usize> {
+    block: &'k mut Block<S, N>,
     config: &'k Config,
     units: Units,
     /// How many channels there are from the first tile on.
     padding: usize,
 }
 
-impl<S: Simd, const N: usize> Part<S> for Searched<'_, N> {
+impl<S: Simd, const N: usize> Part<S> for Searched<'_, S, N> {
     type Output = ();
 
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
+        block.halves = [0; BLOCK];
+        block.ordered = true;
         for t in block.tiles() {
-            block.pivots[t] = None;
+            block.transforms[t] = 0;
             if block.widths[t] == 0 {
                 continue;
             }
@@ -1115,7 +1244,7 @@ impl<S: Simd, const N: usize> Part<S> for Searched<'_, N> {
             if valid < N * LANES {
                 tile::pad::<S, N>(s, block.values(t), valid);
             }
-            let x = block.tile(s, t);
+            let x = block.elements(s, t);
             (block.low[t], block.high[t]) = tile::bounds(s, &x);
             let fitting = block.fitting(t, self.units, self.config);
             let mut chosen = fitting.search(s, &x);
@@ -1136,8 +1265,8 @@ impl<S: Simd, const N: usize> Part<S> for Searched<'_, N> {
                     other.error *= (N * LANES) as f32;
                     if other.error < chosen.error {
                         chosen = other;
-                        block.pivots[t] = Some(pivot as u8);
-                        block.set_tile(s, t, &c);
+                        block.transforms[t] = ROTATED | pivot as u8;
+                        block.set_coefficients(s, t, &c);
                     }
                 }
             }
@@ -1148,30 +1277,36 @@ impl<S: Simd, const N: usize> Part<S> for Searched<'_, N> {
 
 /// Makes of a tile without codes the constant that is its mean, or the single spike that is its largest value,
 /// whichever leaves less.
-struct Codeless<'k, const N: usize> {
-    block: &'k mut Block<N>,
+struct Codeless<'k, S: Simd, const N: usize> {
+    block: &'k mut Block<S, N>,
     t: usize,
     valid: usize,
     units: Units,
 }
 
-impl<S: Simd, const N: usize> Part<S> for Codeless<'_, N> {
+impl<S: Simd, const N: usize> Part<S> for Codeless<'_, S, N> {
     type Output = ();
 
     #[inline(always)]
     fn run(self, s: S) {
         let (block, t) = (self.block, self.t % BLOCK);
-        let x = block.tile(s, t);
+        // As it was loaded: zeros beyond the row, and not their mean.
+        if self.valid < N * LANES {
+            split_mut(block.values(t).as_flattened_mut(), self.valid)
+                .1
+                .fill(0.0);
+        }
+        let x = block.elements(s, t);
         let valid = self.valid as f32;
         let sum = tile::single(tile::sum(s, &x), |a, b| a + b);
         let largest = peak(tile::bounds(s, &x));
         let value = if largest * largest * valid > sum * sum {
             let pivot = tile::position(s, &x, largest);
-            block.pivots[t] = Some(pivot as u8);
+            block.transforms[t] = ROTATED | pivot as u8;
             // Of two of the same magnitude the first is the one kept, with its own sign.
             block.values(t).as_flattened()[pivot] / (N * LANES) as f32
         } else {
-            block.pivots[t] = None;
+            block.transforms[t] = 0;
             sum / valid
         };
         block.grids.set(t, quantise::constant(value, 0, self.units));
