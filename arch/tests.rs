@@ -245,6 +245,21 @@ impl<S: Simd> Part<S> for Floats<'_> {
         );
         let x = rng.lanes(|r| r.below(1e36));
         check!(report, s; same(wht, load, f; x););
+        let y = rng.lanes(|r| r.below(1e36));
+        let row = rng.draw() as usize % (2 * LANES);
+        let mixed = s.wht_mixed([s.load(&y), s.load(&x)]);
+        let transformed = Scalar.wht_mixed([y, x]);
+        for (mixed, transformed) in mixed.into_iter().zip(transformed) {
+            report.same("wht_mixed", f(s, s.ordered(mixed)), f(Scalar, transformed));
+            report.same(
+                "flip_mixed",
+                f(s, s.ordered(s.flip_mixed(mixed, row))),
+                f(Scalar, Scalar.flip_mixed(transformed, row)),
+            );
+        }
+        bytes_of_tiles::<S, 1>(report, rng, s);
+        bytes_of_tiles::<S, 2>(report, rng, s);
+        bytes_of_tiles::<S, 4>(report, rng, s);
         let v = s.load(&x);
         let folded = |folded: Folded| widened(folded.map(|x| x.to_bits() as i32));
         report.same("fold_add", folded(s.fold_add(v)), folded(Scalar.fold_add(x)));
@@ -280,6 +295,30 @@ impl<S: Simd> Part<S> for Floats<'_> {
         report.same("load", f(s, s.load(stored)), bytemuck::cast(y));
         s.prefetch(to.as_ptr().cast());
         s.prefetch(core::ptr::null());
+    }
+}
+
+/// Rounding of whole tiles to bytes, in the order of lanes and of what [`Simd::wht_mixed`] leaves.
+#[inline(always)]
+fn bytes_of_tiles<S: Simd, const N: usize>(report: Report, rng: &mut Rng, s: S) {
+    let x: [[f32; LANES]; N] = rng.vectors(|r| r.below(8.0));
+    let loaded = array!(N, v => s.load(&x[v]));
+    let (mixed, transformed) = (s.wht_mixed(loaded), Scalar.wht_mixed(x));
+    let bytes = s.tile_to_bytes(loaded, false);
+    let mixed_bytes = s.tile_to_bytes(mixed, true);
+    let signed = s.tile_to_signed_bytes(mixed);
+    for v in 0..N {
+        report.same("tile_to_bytes", b(s, bytes[v]), b(Scalar, Scalar.to_bytes(x[v])));
+        report.same(
+            "tile_to_bytes, mixed",
+            b(s, mixed_bytes[v]),
+            b(Scalar, Scalar.to_bytes(transformed[v])),
+        );
+        report.same(
+            "tile_to_signed_bytes",
+            b(s, signed[v]),
+            b(Scalar, Scalar.to_signed_bytes(transformed[v])),
+        );
     }
 }
 
@@ -361,6 +400,12 @@ impl Bytes<'_> {
             "least",
             [s.least(&v) as u32; LANES],
             [Scalar.least(&a) as u32; LANES],
+        );
+        let table = core::array::from_fn(|_| (i16::from(rng.byte() % 129) - 64) as i8);
+        report.same(
+            "sum_looked_up",
+            [s.sum_looked_up(&table, v) as u32; LANES],
+            [Scalar.sum_looked_up(&table, a) as u32; LANES],
         );
         // As they come from numbers scaled to 127.
         let reach = 1 + rng.byte() % 127;
@@ -460,6 +505,7 @@ impl<S: Simd> Part<S> for Bytes<'_> {
             same(and_b, repeat, b; x, y);
             same(or_b, repeat, b; x, y);
             same(min_b, repeat, b; x, y);
+            same(add_saturated_b, repeat, b; x, y);
         );
         let by = core::array::from_fn(|_| (rng.draw() % 8) as u32);
         report.same(

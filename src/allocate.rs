@@ -75,11 +75,12 @@ pub(crate) enum End {
     Lowest,
 }
 
-/// Calls `select` with the index of each of the `count` highest or lowest keys, in ascending order of index. The last key
-/// selected is searched two bits at a time, by counts of the keys below three limits: nothing is moved, and a compiler
-/// makes vectors of the counts.
+/// Sets the bits of `map`, of which bit `i % 8` of byte `i / 8` is key `i`'s, where a key is among the `count` highest or
+/// lowest, and clears those of the others; of equal keys the first come first. The last key selected is searched two
+/// bits at a time, by counts of the keys below three limits: nothing is moved, and a compiler makes vectors of the counts.
 #[inline(always)]
-pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, mut select: impl FnMut(usize)) {
+pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, map: &mut [u8]) {
+    map.fill(0);
     if count == 0 || count > keys.len() {
         return;
     }
@@ -87,9 +88,15 @@ pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, mut select: impl 
     // Searching the lowest of flipped keys finds the highest.
     let flip = if end == End::Highest { u32::MAX } else { 0 };
     let read = |key: &[u8; 4]| u32::from_le_bytes(*key) ^ flip;
-    // Fewer than `count` keys are below `last`: so many are.
-    let (mut last, mut below) = (0u32, 0u32);
-    for shift in (0..32).step_by(2).rev() {
+    let (mut some, mut all) = (0, u32::MAX);
+    for key in keys {
+        some |= read(key);
+        all &= read(key);
+    }
+    // Fewer than `count` keys are below `last`: so many are. The bits above those in which keys differ are known.
+    let unknown = (32 - (some ^ all).leading_zeros()).next_multiple_of(2);
+    let (mut last, mut below) = (all.unbounded_shr(unknown).unbounded_shl(unknown), 0u32);
+    for shift in (0..unknown).step_by(2).rev() {
         let limits = array!(3, i => last + ((i as u32 + 1) << shift));
         let [mut first, mut second, mut third] = [0u32; 3];
         for key in keys {
@@ -106,11 +113,12 @@ pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, mut select: impl 
     }
     // Of the keys that are the last one, so many are still selected.
     let mut remaining = count - below;
-    for (index, key) in keys.iter().enumerate() {
-        let key = read(key);
-        if key < last || (key == last && remaining > 0) {
-            remaining -= u32::from(key == last);
-            select(index);
+    for (keys, byte) in keys.chunks(8).zip(map) {
+        for (i, key) in keys.iter().enumerate() {
+            let key = read(key);
+            let one_of_the_last = (key == last) & (remaining > 0);
+            remaining -= u32::from(one_of_the_last);
+            *byte |= u8::from((key < last) | one_of_the_last) << i;
         }
     }
 }
@@ -178,8 +186,9 @@ mod tests {
                     for &i in &order[..count] {
                         expected[i] = true;
                     }
-                    let mut got = [false; 67];
-                    select(keys, count, end, |i| got[i] = true);
+                    let mut map = [0xff; 9];
+                    select(keys, count, end, &mut map);
+                    let got: [bool; 67] = core::array::from_fn(|i| map[i / 8] >> (i % 8) & 1 == 1);
                     assert_eq!(got, expected);
                 }
             }

@@ -537,13 +537,13 @@ fn rank_rows(
     let keys = part_mut(blocks.as_chunks_mut::<4>().0, 0..header.rows as usize);
     find_keys(ranking, x, keys);
     // The paper counts, and so breaks ties among, the rows that get the narrow width.
-    map.fill(0xff);
+    allocate::select(keys, (header.rows - header.quota) as usize, End::Lowest, map);
+    for byte in &mut *map {
+        *byte = !*byte;
+    }
     for unused in header.rows as usize..map.len() * 8 {
         frame::clear_bit(map, unused);
     }
-    allocate::select(keys, (header.rows - header.quota) as usize, End::Lowest, |row| {
-        frame::clear_bit(map, row);
-    });
 }
 
 /// What the rows of one frame share, made by [`Encoder::plan`].

@@ -568,6 +568,16 @@ pub(crate) fn bit(map: &[u8], index: usize) -> bool {
         .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
+/// Bits `index` and the next 15 at least of a map, lowest first; zeros beyond its end.
+#[inline(always)]
+pub(crate) fn bits_from(map: &[u8], index: usize) -> u32 {
+    let mut word = [0; 4];
+    for (to, byte) in word.iter_mut().zip(from(map, index / 8)) {
+        *to = *byte;
+    }
+    u32::from_le_bytes(word) >> (index % 8)
+}
+
 pub(crate) fn set_bit(map: &mut [u8], index: usize) {
     if let Some(byte) = map.get_mut(index / 8) {
         *byte |= 1 << (index % 8);

@@ -118,9 +118,15 @@ pub(crate) struct Grid {
     top: f32,
 }
 
+/// The largest code of `width` bits.
 #[inline(always)]
-pub(crate) const fn top_code(width: u8) -> f32 {
-    ((1u32 << width) - 1) as f32
+pub(crate) const fn top_code(width: u8) -> u8 {
+    ((1u32 << width) - 1) as u8
+}
+
+#[inline(always)]
+const fn top_value(width: u8) -> f32 {
+    top_code(width) as f32
 }
 
 /// Within i16.
@@ -141,7 +147,7 @@ impl Grid {
     #[inline(always)]
     fn new(units: Units, unit: u8, offset: f32, width: u8) -> Self {
         let zero_point = round(offset * (8.0 * units.reciprocal(unit)));
-        Self::at(units, unit, zero_point, top_code(width))
+        Self::at(units, unit, zero_point, top_value(width))
     }
 
     #[inline(always)]
@@ -160,7 +166,7 @@ impl Grid {
     /// The grid of unit code `unit` with `low..=high` in its middle.
     #[inline(always)]
     fn centred(units: Units, unit: u8, low: f32, high: f32, width: u8) -> Self {
-        let half = 4.0 * units.value(unit) * top_code(width);
+        let half = 4.0 * units.value(unit) * top_value(width);
         Self::new(units, unit, 0.5 * (low + high) - half, width)
     }
 
@@ -613,12 +619,12 @@ pub(crate) fn fit_all(
 ) -> [Kind; BLOCK] {
     let two = config.fit == Fit::LeastError && config.effort != Effort::Fast;
     let common_width = widths[0].max(1);
-    let mut tops = [top_code(common_width); BLOCK];
+    let mut tops = [top_value(common_width); BLOCK];
     let mut spreads = [steps_of_range(config, common_width); BLOCK];
     if *widths != [common_width; BLOCK] {
         for t in 0..BLOCK {
             let width = widths[t].max(1);
-            tops[t] = top_code(width);
+            tops[t] = top_value(width);
             spreads[t] = steps_of_range(config, width);
         }
     }
@@ -688,7 +694,7 @@ const RECIPROCAL_TOPS: [f32; 9] = {
     let mut table = [0.0; 9];
     let mut width = 1;
     while width < 9 {
-        table[width] = 1.0 / top_code(width as u8);
+        table[width] = 1.0 / top_value(width as u8);
         width += 1;
     }
     table
@@ -731,7 +737,7 @@ impl Fitting {
         if code < least {
             // Nearly constant, far from zero. Where the codes reach beyond the range, the first is put on its
             // end.
-            let reach = 8.0 * self.units.value(least) * top_code(self.width);
+            let reach = 8.0 * self.units.value(least) * top_value(self.width);
             let grid = if reach >= high - low {
                 Grid::new(self.units, least, low, self.width)
             } else {
@@ -805,7 +811,7 @@ pub(crate) enum Start {
 /// The grid that covers `low..=high` without clipping: for stochastic rounding, which must not be biased,
 /// and for values next to the end of the source type's range.
 pub(crate) fn cover((low, high): (f32, f32), width: u8, units: Units, start: Start) -> Grid {
-    let top = top_code(width);
+    let top = top_value(width);
     let least = units.at_least(reach(low, high));
     let mut unit = units.at_least((high - low) * (1.0 / 8.0) / top).max(least);
     loop {

@@ -5,13 +5,13 @@
 use core::arch::x86_64::*;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, one_at, walsh};
+use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, one_at, signs_in, walsh};
 
-/// Proof that the machine has AVX2 and F16C.
+/// Proof that the machine has AVX2 and F16C, and BMI1, BMI2 and POPCNT, which came before or with AVX2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Avx2(());
 
-cpufeatures::new!(detected, "avx2");
+cpufeatures::new!(detected, "avx2", "bmi1", "bmi2", "popcnt");
 
 /// Whether the machine has F16C, which `cpufeatures` does not know: 0 for not asked yet, 1 for no, 2 for yes. Asking
 /// takes a microsecond where a hypervisor answers.
@@ -119,6 +119,68 @@ macro_rules! pack {
         avx2!({
             let bytes = $pack(_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(a[2], a[3]));
             _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+        })
+    }};
+}
+
+/// Sum and difference of two registers.
+macro_rules! stage {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm256_add_ps(a[0], a[1]), _mm256_sub_ps(a[0], a[1])]
+    }};
+}
+
+/// The numbers of what stands in the lanes after [`Avx2::wht_mixed`]: bit 0 is that of the register, of two.
+const MIXED: [usize; LANES] = {
+    let mut order = [0; LANES];
+    let mut at = 0;
+    while at < LANES {
+        let (register, lane) = (at / 8, at % 8);
+        order[at] = register / 2 * 16 + lane * 2 + register % 2;
+        at += 1;
+    }
+    order
+};
+
+static MIXED_SIGNS: [[f32; LANES]; 2 * LANES] = signs_in(MIXED);
+
+/// What orders the bytes of four registers that are packed, each 128 bits of which have four lanes of each: bytes within
+/// 128 bits, then groups of four. For lanes in their order, and for those of [`Avx2::wht_mixed`].
+static PACKED: [([i8; 32], [i32; 8]); 2] = {
+    let mut same = [0; 32];
+    let mut pairs = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        same[i] = i as i8 % 16;
+        pairs[i] = (i % 16 / 8 * 8 + i % 2 * 4 + i % 8 / 2) as i8;
+        i += 1;
+    }
+    [
+        (same, [0, 4, 1, 5, 2, 6, 3, 7]),
+        (pairs, [0, 1, 4, 5, 2, 3, 6, 7]),
+    ]
+};
+
+/// Rounds a tile to integers that are saturated to i16, and then to bytes by `$pack`; `$mixed` says in which order lanes
+/// are.
+macro_rules! pack_tile {
+    ($pack:ident, $a:expr, $mixed:expr) => {{
+        let a = $a;
+        let (bytes, groups) = &PACKED[usize::from($mixed)];
+        // SAFETY: AVX2 by the token; each table has the 32 bytes that are read.
+        let (bytes, groups) = unsafe {
+            (
+                _mm256_loadu_si256(bytes.as_ptr().cast()),
+                _mm256_loadu_si256(groups.as_ptr().cast()),
+            )
+        };
+        array!(N, v => {
+            let a = each!(_mm256_cvtps_epi32, a[v]);
+            avx2!({
+                let packed = $pack(_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(a[2], a[3]));
+                _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(packed, bytes), groups)
+            })
         })
     }};
 }
@@ -344,7 +406,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
         #[inline(never)]
-        #[target_feature(enable = "avx2,f16c")]
+        #[target_feature(enable = "avx2,f16c,bmi1,bmi2,popcnt")]
         fn enabled<P: Part<Avx2>>(token: Avx2, part: P) -> P::Output {
             part.run(token)
         }
@@ -544,6 +606,48 @@ impl Simd for Avx2 {
         let signed = each!(_mm256_xor_ps, a, high_1);
         each!(_mm256_add_ps, partners, signed)
     }
+    /// Strides 4, 2 and 1 are between two registers as well, which are exchanged for a bit of the lanes' numbers in
+    /// between.
+    #[inline(always)]
+    fn wht_mixed<const N: usize>(self, a: [Self::F; N]) -> [Self::F; N] {
+        array!(N, v => avx2!({
+            let a = [
+                _mm256_add_ps(a[v][0], a[v][2]),
+                _mm256_add_ps(a[v][1], a[v][3]),
+                _mm256_sub_ps(a[v][0], a[v][2]),
+                _mm256_sub_ps(a[v][1], a[v][3]),
+            ];
+            let pairs = [stage!([a[0], a[1]]), stage!([a[2], a[3]])];
+            let pairs = array!(2, i => stage!([
+                _mm256_permute2f128_ps::<0x20>(pairs[i][0], pairs[i][1]),
+                _mm256_permute2f128_ps::<0x31>(pairs[i][0], pairs[i][1]),
+            ]));
+            let pairs = array!(2, i => stage!([
+                _mm256_unpacklo_ps(pairs[i][0], pairs[i][1]),
+                _mm256_unpackhi_ps(pairs[i][0], pairs[i][1]),
+            ]));
+            let pairs = array!(2, i => stage!([
+                _mm256_unpacklo_ps(pairs[i][0], pairs[i][1]),
+                _mm256_unpackhi_ps(pairs[i][0], pairs[i][1]),
+            ]));
+            [pairs[0][0], pairs[0][1], pairs[1][0], pairs[1][1]]
+        }))
+    }
+    #[inline(always)]
+    fn ordered(self, a: Self::F) -> Self::F {
+        let mut mixed = [0.0; LANES];
+        self.store(a, &mut mixed);
+        let mut ordered = [0.0; LANES];
+        for (lane, number) in mixed.into_iter().zip(MIXED) {
+            ordered[number % LANES] = lane;
+        }
+        self.load(&ordered)
+    }
+    #[inline(always)]
+    fn flip_mixed(self, a: Self::F, row: usize) -> Self::F {
+        let signs = self.load(&MIXED_SIGNS[row % MIXED_SIGNS.len()]);
+        self.float_of_bits(self.xor(self.bits(a), self.bits(signs)))
+    }
     #[inline(always)]
     fn fold_add(self, a: Self::F) -> Folded {
         fold!(_mm256_add_ps, a)
@@ -648,6 +752,14 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn to_signed_bytes(self, a: Self::F) -> Self::B {
         pack!(_mm256_packs_epi16, a)
+    }
+    #[inline(always)]
+    fn tile_to_bytes<const N: usize>(self, a: [Self::F; N], mixed: bool) -> [Self::B; N] {
+        pack_tile!(_mm256_packus_epi16, a, mixed)
+    }
+    #[inline(always)]
+    fn tile_to_signed_bytes<const N: usize>(self, a: [Self::F; N]) -> [Self::B; N] {
+        pack_tile!(_mm256_packs_epi16, a, true)
     }
     #[inline(always)]
     fn eight_times(self, a: Self::B) -> Self::F {

@@ -7,14 +7,14 @@ use crate::arch::{Part, Simd};
 
 cpufeatures::new!(features, "avx512f", "avx512bw", "avx512vl", "avx512vbmi");
 
-/// Whether the machine, and its operating system, have the features that [`enabled`] requires beside AVX2 and F16C.
+/// Whether the machine, and its operating system, have the features that [`enabled`] requires beside those of AVX2's level.
 pub(super) fn detected() -> bool {
     features::get()
 }
 
 /// Runs `part` in a function that has the instructions.
 #[inline(never)]
-#[target_feature(enable = "avx2,f16c,avx512f,avx512bw,avx512vl,avx512vbmi")]
+#[target_feature(enable = "avx2,f16c,bmi1,bmi2,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi")]
 pub(super) fn enabled<S: Simd, P: Part<S>>(s: S, part: P) -> P::Output {
     part.run(s)
 }

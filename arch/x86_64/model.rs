@@ -29,7 +29,7 @@ pub(super) mod machine {
     }
 
     #[inline(never)]
-    #[target_feature(enable = "avx2,f16c")]
+    #[target_feature(enable = "avx2,f16c,bmi1,bmi2,popcnt")]
     pub(crate) fn enabled<S: Simd, P: Part<S>>(s: S, part: P) -> P::Output {
         part.run(s)
     }

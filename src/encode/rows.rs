@@ -388,8 +388,10 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, S, N> {
         (block.low, block.high) = block.reduce_bounds(s);
         match self.config.rotation {
             Rotation::Never => {
+                let ahead = block.ahead;
                 for t in block.tiles() {
-                    block.ahead.prefetch(s, t, 1..3);
+                    ahead.prefetch(s, t, 1);
+                    ahead.prefetch(s, t, 2);
                 }
             }
             Rotation::Ratio { tau } => {
@@ -418,8 +420,10 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, S, N> {
 /// of which no other element exceeds the largest when multiplied by `tau`.
 #[inline(always)]
 fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: f32) {
+    let ahead = block.ahead;
     for t in block.tiles() {
-        block.ahead.prefetch(s, t, 1..3);
+        ahead.prefetch(s, t, 1);
+        ahead.prefetch(s, t, 2);
         let x = block.elements(s, t);
         let largest = peak(block.bounds(t));
         let itself = u32::from(tau * largest > largest);
@@ -443,6 +447,7 @@ const fn share<const N: usize>() -> f32 {
 /// Transforms tiles about their largest magnitudes, which are the pivots.
 #[inline(always)]
 fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>) -> [u8; BLOCK] {
+    let ahead = block.ahead;
     // One after the other, so that no transform waits for its pivot.
     let mut pivots = [0; BLOCK];
     let extremes =
@@ -455,7 +460,8 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
         let c = rotate::raw_about(s, &c, usize::from(pivots[t]));
         block.set_coefficients(s, t, &c);
         block.fold_bounds(s, t, &c);
-        block.ahead.prefetch(s, t, 1..3);
+        ahead.prefetch(s, t, 1);
+        ahead.prefetch(s, t, 2);
     }
     pivots
 }
@@ -463,11 +469,12 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
 /// Transforms tiles about the pivots of the narrowest ranges.
 #[inline(always)]
 fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>) -> [u8; BLOCK] {
+    let ahead = block.ahead;
     for t in block.tiles() {
         let c = rotate::raw_spectrum(s, &block.elements(s, t));
         block.first[t] = tile::peak(s, &c);
         block.set_coefficients(s, t, &c);
-        block.ahead.prefetch(s, t, 1..2);
+        ahead.prefetch(s, t, 1);
     }
     let peaks = s.reduce_max(&block.first);
     // A tile of zeros has any pivot.
@@ -487,7 +494,7 @@ fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S,
         let c = rotate::raw_about(s, &block.coefficients(s, t), usize::from(pivots[t]));
         block.set_coefficients(s, t, &c);
         block.fold_bounds(s, t, &c);
-        block.ahead.prefetch(s, t, 2..3);
+        ahead.prefetch(s, t, 2);
     }
     pivots
 }
@@ -798,18 +805,18 @@ impl RowJob<'_> {
         let map = part(head, self.layout.map());
         let mut descriptors = descriptors.as_chunks_mut::<4>().0;
         let width = if self.hi { header.hi } else { header.lo };
-        let mut wide = [self.hi; BLOCK];
+        let mut wide = if self.hi { u32::MAX } else { 0 };
         tiles.widths = [width; BLOCK];
         for start in (0..self.layout.tiles).step_by(tiles_in_block::<S>(N)) {
             let count = tiles_in_block::<S>(N).min(self.layout.tiles - start);
             let mut len = pack::packed_len(G, width) * count;
             if header.encoding == Encoding::TileMixed {
-                len = 0;
-                for t in 0..count {
-                    wide[t] = frame::bit(map, start + t);
-                    tiles.widths[t] = if wide[t] { header.hi } else { header.lo };
-                    len += pack::packed_len(G, tiles.widths[t]);
+                wide = frame::bits_from(map, start) & ((1 << count) - 1);
+                for t in 0..BLOCK {
+                    tiles.widths[t] = if wide >> t & 1 == 1 { header.hi } else { header.lo };
                 }
+                let high = wide.count_ones() as usize;
+                len = pack::packed_len(G, header.hi) * high + pack::packed_len(G, header.lo) * (count - high);
             }
             if searched {
                 source.fill::<S, N, G, false>(s, start, tiles);
@@ -870,7 +877,7 @@ impl RowJob<'_> {
             if let Some(stats) = stats.as_deref_mut() {
                 for (t, descriptor) in tiles.tiles().zip(described.iter()) {
                     stats.tiles += 1;
-                    stats.high += u64::from(wide[t]);
+                    stats.high += u64::from(wide >> t & 1);
                     stats.rotated += u64::from(descriptor[3] != 0);
                     if tiles.widths[t] > 0 {
                         stats.clipped += u64::from(tiles.grid(t).clipped::<S, N>(s, &tiles.tile(s, t)));
@@ -918,10 +925,7 @@ impl RowJob<'_> {
                 *key = allocate::key(score);
             }
         }
-        map.fill(0);
-        allocate::select(keys, self.plan.header.quota as usize, End::Highest, |t| {
-            frame::set_bit(map, t);
-        });
+        allocate::select(keys, self.plan.header.quota as usize, End::Highest, map);
     }
 
     /// Whether some element might decode to an infinity, before its channel exponent or in the source type after it,
@@ -1005,7 +1009,7 @@ impl RowJob<'_> {
             return;
         }
         let grid = quantise::cover(tile::bounds(s, &tile), width, units, Start::TowardsZero);
-        let top = quantise::top_code(width) as u8;
+        let top = quantise::top_code(width);
         codes = grid.codes(s, &tile, top, false);
         *descriptor = grid.descriptor().to_bytes();
         // Zero is a value of the grid, or the grid's end next to zero is nearer to it than every number of
@@ -1175,7 +1179,7 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
         {
             *descriptor = packed;
         }
-        let grids = block.magnified_grids();
+        let (grids, ahead) = (block.magnified_grids(), block.ahead);
         if block.widths == [4; BLOCK] && self.dither.is_none() {
             // The commonest width, of which tiles are all of one length.
             let planes = self
@@ -1186,7 +1190,7 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
                 .0;
             for (t, plane) in planes.iter_mut().enumerate() {
                 let t = t % BLOCK;
-                block.ahead.prefetch(s, t, 3..4);
+                ahead.prefetch(s, t, 3);
                 if block.halves[t] == 0 {
                     let codes = grids.get(t).codes(s, &block.tile(s, t), 15, block.is_mixed(t));
                     pack::pack_nibbles(s, &codes, plane);
@@ -1199,9 +1203,9 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
         let mut codes = self.codes;
         for t in 0..self.descriptors.len() {
             let t = t % BLOCK;
-            block.ahead.prefetch(s, t, 3..4);
+            ahead.prefetch(s, t, 3);
             let width = block.widths[t];
-            let top = quantise::top_code(width) as u8;
+            let top = quantise::top_code(width);
             let (packed, rest) = split_mut(codes, pack::packed_len(N * LANES, width));
             codes = rest;
             let unpacked = if block.halves[t] != 0 {
@@ -1213,7 +1217,13 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
             } else {
                 grids.get(t).codes(s, &block.tile(s, t), top, block.is_mixed(t))
             };
-            pack::pack::<S, N>(s, &unpacked, width, packed);
+            if width == 4
+                && let Some(plane) = packed.as_chunks_mut().0.first_chunk_mut()
+            {
+                pack::pack_nibbles(s, &unpacked, plane);
+            } else {
+                pack::pack::<S, N>(s, &unpacked, width, packed);
+            }
         }
     }
 }
