@@ -377,17 +377,17 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: b
     let (whole, tail) = out.as_chunks_mut::<G>();
     // Each a function of its own, for the stack's sake.
     let packed = match (row.single_width(), exponents) {
-        (Some(4), None) => s.outline(NibbleTiles::<E, _, G, N, STREAM> {
+        (Some(4), None) => s.outline(NibbleTiles::<E, G, N, STREAM> {
             row,
             index,
-            tables: core::iter::repeat(None),
+            tables: None,
             out: whole,
         })?,
         (Some(4), Some(table)) if product_is_exact(row.base(), extremes) => {
-            s.outline(NibbleTiles::<E, _, G, N, STREAM> {
+            s.outline(NibbleTiles::<E, G, N, STREAM> {
                 row,
                 index,
-                tables: table.as_chunks::<G>().0.iter().map(Some),
+                tables: Some(table.as_chunks::<G>().0),
                 out: whole,
             })?
         }
@@ -453,59 +453,137 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const STREAM: bool> 
     }
 }
 
-/// The whole tiles of a row of 4-bit codes, the commonest. `tables` has the exponents of each tile. Where two tiles one
-/// after the other are rotated, as in most pairs both are, they are decoded together.
-struct NibbleTiles<'k, 'r, E, T, const G: usize, const N: usize, const STREAM: bool> {
+/// Tiles of a row that are sorted by their transforms together.
+const SORTED: usize = 32;
+
+/// The whole tiles of a row of 4-bit codes, the commonest. The rotated ones and the plain ones are decoded one kind after
+/// the other, [`SORTED`] at a time: which kind the next one is cannot be predicted. Rotated ones go in pairs.
+struct NibbleTiles<'k, 'r, E, const G: usize, const N: usize, const STREAM: bool> {
     row: &'k Row<'r>,
     index: u32,
-    tables: T,
+    /// The exponents of whole tiles.
+    tables: Option<&'k [[i8; G]]>,
     out: &'k mut [[E; G]],
 }
 
-impl<'r, 't, S, E, T, const G: usize, const N: usize, const STREAM: bool> Part<S>
-    for NibbleTiles<'_, 'r, E, T, G, N, STREAM>
+impl<'r, S, E, const G: usize, const N: usize, const STREAM: bool> Part<S>
+    for NibbleTiles<'_, 'r, E, G, N, STREAM>
 where
     S: Simd,
     E: Lanes,
-    T: Iterator<Item = Option<&'t [i8; G]>>,
 {
     type Output = Result<&'r [u8], DecodeError>;
 
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
-        let (row, index, out) = (self.row, self.index, self.out);
-        let (packed, rest) = split(row.codes(), out.len() * (G / 2));
-        let tiles = row.descriptors().iter().zip(packed.chunks_exact(G / 2));
-        let mut tiles = tiles.zip(out.iter_mut().zip(self.tables)).enumerate();
-        let unit_bits = |tile: &Packed<S, N>| wire_unit(row.base(), tile.descriptor.unit).to_bits();
-        while let Some((t, ((descriptor, packed), (out, table)))) = tiles.next() {
-            let tile = Packed::<S, N>::read::<G>(s, descriptor, packed, 4, (index, t))?;
-            if tile.descriptor.pivot.is_none() {
-                let y = scaled(s, tile.plain(s), unit_bits(&tile), table);
-                put::<S, E, N, G, STREAM>(s, y, out);
-                continue;
+        let (codes, rest) = split(self.row.codes(), self.out.len() * (G / 2));
+        let mut tiles = Nibbles::<'_, E, G, N, STREAM> {
+            base: self.row.base(),
+            descriptors: &[],
+            codes: &[],
+            tables: None,
+            out: &mut [],
+        };
+        let mut first = 0;
+        let chunks = self
+            .row
+            .descriptors()
+            .chunks(SORTED)
+            .zip(codes.chunks(SORTED * (G / 2)));
+        for ((descriptors, codes), out) in chunks.zip(self.out.chunks_mut(SORTED)) {
+            tiles.descriptors = part(descriptors, 0..out.len());
+            tiles.codes = codes.as_chunks().0;
+            tiles.tables = self.tables.map(|tables| from(tables, first));
+            tiles.out = out;
+            if let Err(t) = tiles.decode(s) {
+                let descriptor = descriptors.get(t).unwrap_or(&[0; 4]);
+                return Err(bad_transform(self.index, first + t, descriptor));
             }
-            let mut after = None;
-            if let Some((t, ((descriptor, packed), (next_out, next_table)))) = tiles.next() {
-                let next = Packed::<S, N>::read::<G>(s, descriptor, packed, 4, (index, t))?;
-                if next.descriptor.pivot.is_some() {
-                    let [a, b] = s.wht_nibbles_two([tile.codes, next.codes], [tile.pivot(), next.pivot()]);
-                    let y = tile.rotated(s, s.wht_nibbles_end(a));
-                    put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&tile), table), out);
-                    let y = next.rotated(s, s.wht_nibbles_end(b));
-                    put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&next), next_table), next_out);
-                    continue;
-                }
-                after = Some((next, next_out, next_table));
-            }
-            let y = tile.rotated(s, s.wht_nibbles_end(s.wht_nibbles(tile.codes, tile.pivot())));
-            put::<S, E, N, G, STREAM>(s, scaled(s, y, unit_bits(&tile), table), out);
-            if let Some((tile, out, table)) = after {
-                let y = scaled(s, tile.plain(s), unit_bits(&tile), table);
-                put::<S, E, N, G, STREAM>(s, y, out);
-            }
+            first += SORTED;
         }
         Ok(rest)
+    }
+}
+
+/// At most [`SORTED`] tiles of 4-bit codes.
+struct Nibbles<'k, E, const G: usize, const N: usize, const STREAM: bool> {
+    base: u8,
+    descriptors: &'k [[u8; 4]],
+    /// Half a vector each.
+    codes: &'k [[u8; LANES / 2]],
+    tables: Option<&'k [[i8; G]]>,
+    out: &'k mut [[E; G]],
+}
+
+impl<E: Lanes, const G: usize, const N: usize, const STREAM: bool> Nibbles<'_, E, G, N, STREAM> {
+    /// The number of a tile whose transform means nothing, where one does.
+    #[inline(always)]
+    fn decode<S: Simd>(&mut self, s: S) -> Result<(), usize> {
+        // No branch on what a tile is.
+        let (mut rotated, mut plain) = ([0u8; SORTED], [0u8; SORTED]);
+        let (mut count, mut plain_count) = (0, 0);
+        for (t, descriptor) in self.descriptors.iter().enumerate() {
+            let [_, _, _, transform] = *descriptor;
+            if transform != 0 && (transform < 0x80 || usize::from(transform & 0x7f) >= G) {
+                return Err(t);
+            }
+            rotated[count % SORTED] = t as u8;
+            plain[plain_count % SORTED] = t as u8;
+            count += usize::from(transform >> 7);
+            plain_count += usize::from(transform >> 7 ^ 1);
+        }
+        let (pairs, single) = part(&rotated, 0..count).as_chunks::<2>();
+        for &[a, b] in pairs {
+            let (a, b) = (usize::from(a), usize::from(b));
+            let [first, second] = [self.tile(s, a), self.tile(s, b)];
+            let n = s.wht_nibbles_two([first.codes, second.codes], [first.pivot(), second.pivot()]);
+            self.put(s, a, &first, first.rotated(s, s.wht_nibbles_end(n[0])));
+            self.put(s, b, &second, second.rotated(s, s.wht_nibbles_end(n[1])));
+        }
+        for &t in single {
+            let tile = self.tile(s, usize::from(t));
+            let n = s.wht_nibbles_end(s.wht_nibbles(tile.codes, tile.pivot()));
+            self.put(s, usize::from(t), &tile, tile.rotated(s, n));
+        }
+        for &t in part(&plain, 0..plain_count) {
+            let tile = self.tile(s, usize::from(t));
+            self.put(s, usize::from(t), &tile, tile.plain(s));
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd>(&self, s: S, t: usize) -> Packed<S, N> {
+        let codes = self
+            .codes
+            .as_chunks::<N>()
+            .0
+            .get(t)
+            .unwrap_or(&[[0; LANES / 2]; N]);
+        let [low, high, unit, transform] = *self.descriptors.get(t).unwrap_or(&[0; 4]);
+        // Ahead of the checksum, which reads it first.
+        if STREAM {
+            s.prefetch(codes.as_ptr().wrapping_byte_add(RUN).cast());
+        }
+        Packed {
+            codes: pack::unpack::<S, N>(s, codes.as_flattened(), 4),
+            width: 4,
+            descriptor: Descriptor {
+                zero_point: i16::from_le_bytes([low, high]),
+                unit,
+                // Where a tile is plain it is not looked at.
+                pivot: Some(transform & 0x7f),
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, t: usize, tile: &Packed<S, N>, n: Tile<S, N>) {
+        let unit = wire_unit(self.base, tile.descriptor.unit).to_bits();
+        let table = self.tables.and_then(|tables| tables.get(t));
+        if let Some(out) = self.out.get_mut(t) {
+            put::<S, E, N, G, STREAM>(s, scaled(s, n, unit, table), out);
+        }
     }
 }
 

@@ -15,9 +15,7 @@ use crate::config::{Allocation, Config, Exponents, Rank};
 use crate::element::{Element, Elements, with_elements};
 use crate::error::{ConfigError, EncodeError};
 use crate::exponents;
-use crate::frame::{
-    self, CHECKSUM_LEN, EXPONENT_MIN, Encoding, ExponentMode, HEADER_LEN, Header, SourceType,
-};
+use crate::frame::{self, CHECKSUM_LEN, Encoding, ExponentMode, HEADER_LEN, Header, SourceType};
 
 mod rows;
 
@@ -470,7 +468,7 @@ impl<'a> Encoder<'a> {
                 available: table.len(),
             });
         }
-        match table.iter().position(|&k| k < EXPONENT_MIN) {
+        match frame::exponent_out_of_range(table) {
             Some(channel) => Err(EncodeError::TableRange {
                 channel: channel as u32,
             }),

@@ -817,13 +817,23 @@ pub(crate) fn check_row_map<'a>(header: &Header, body: &'a [u8]) -> Result<&'a [
     Ok(row_map)
 }
 
+/// The first channel whose exponent is not allowed.
+pub(crate) fn exponent_out_of_range(table: &[i8]) -> Option<usize> {
+    // Most tables have none, which the least says; a compiler makes vectors of it.
+    let least = table.iter().fold(i8::MAX, |least, &k| least.min(k));
+    if least >= EXPONENT_MIN {
+        return None;
+    }
+    table.iter().position(|&k| k < EXPONENT_MIN)
+}
+
 /// Checks the channel exponents and returns them; those in the frame `body` must at least hold.
 pub(crate) fn check_exponents<'a>(
     header: &Header,
     body: &'a [u8],
     table: Option<&'a [i8]>,
 ) -> Result<Option<&'a [i8]>, DecodeError> {
-    let low = |table: &[i8]| table.iter().position(|&k| k < EXPONENT_MIN).map(|at| at as u32);
+    let low = |table: &[i8]| exponent_out_of_range(table).map(|at| at as u32);
     match header.exponents {
         ExponentMode::None => Ok(None),
         // An empty frame has no channel to scale: no table is asked for.
