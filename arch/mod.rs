@@ -283,6 +283,11 @@ pub(crate) trait Simd: Copy {
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]);
     /// Rounded to bf16; no lane is a NaN.
     fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]);
+    /// Copies 64 bytes as [`Simd::stream`] stores.
+    #[inline(always)]
+    fn stream_halves(self, from: &[u16; LANES], to: &mut [u16; LANES]) {
+        *to = *from;
+    }
     /// Orders what [`Simd::stream`] stored before whatever follows.
     #[inline(always)]
     fn fence(self) {}

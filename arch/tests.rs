@@ -284,7 +284,7 @@ impl<S: Simd> Part<S> for Floats<'_> {
         );
 
         // At every alignment.
-        let mut to = vec![0.0; LANES + 16];
+        let mut to = [0.0; LANES + 16];
         let at = (rng.draw() % 17) as usize;
         let stored = to[at..].first_chunk_mut::<LANES>().expect("16 lanes of room");
         s.stream(s.load(&x), stored);
@@ -293,6 +293,15 @@ impl<S: Simd> Part<S> for Floats<'_> {
         s.store(s.load(&y), stored);
         report.same("store", bytemuck::cast(*stored), bytemuck::cast(y));
         report.same("load", f(s, s.load(stored)), bytemuck::cast(y));
+        let halves = core::array::from_fn(|_| rng.draw() as u16);
+        let mut to_halves = [0; LANES + 32];
+        let at = (rng.draw() % 33) as usize;
+        let stored = to_halves[at..]
+            .first_chunk_mut::<LANES>()
+            .expect("32 lanes of room");
+        s.stream_halves(&halves, stored);
+        s.fence();
+        report.same("stream_halves", widened(*stored), widened(halves));
         s.prefetch(to.as_ptr().cast());
         s.prefetch(core::ptr::null());
     }

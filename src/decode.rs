@@ -309,7 +309,7 @@ impl<E: Lanes> Kernel for DecodeRows<'_, E> {
         match self.frame.header().tile_len() {
             32 => s.outline(Each::<E, 1, 32, false>(self)),
             64 => {
-                if const { S::STREAMS && matches!(E::SOURCE, SourceType::F32) } && self.streamed {
+                if const { S::STREAMS } && self.streamed {
                     return s.outline(Each::<E, 2, 64, true>(self));
                 }
                 s.outline(Each::<E, 2, 64, false>(self))

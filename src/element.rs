@@ -211,7 +211,13 @@ impl Lanes for f16 {
     }
     #[inline(always)]
     fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
-        s.store_f16(v, bytemuck::cast_mut(to));
+        if STREAM {
+            let mut halves = [0; LANES];
+            s.store_f16(v, &mut halves);
+            s.stream_halves(&halves, bytemuck::cast_mut(to));
+        } else {
+            s.store_f16(v, bytemuck::cast_mut(to));
+        }
     }
 }
 
@@ -222,6 +228,12 @@ impl Lanes for bf16 {
     }
     #[inline(always)]
     fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
-        s.store_bf16(v, bytemuck::cast_mut(to));
+        if STREAM {
+            let mut halves = [0; LANES];
+            s.store_bf16(v, &mut halves);
+            s.stream_halves(&halves, bytemuck::cast_mut(to));
+        } else {
+            s.store_bf16(v, bytemuck::cast_mut(to));
+        }
     }
 }

@@ -607,11 +607,12 @@ pub(crate) enum Kind {
 }
 
 /// [`Fitting::candidates`] of each tile of a block, those of the common kind together. Where there are two the second is
-/// in `others`; tiles without codes are left out.
+/// in `others`; tiles without codes are left out. Only the first `count` are tiles.
 #[inline(always)]
 pub(crate) fn fit_all(
     (low, high): (&[f32; BLOCK], &[f32; BLOCK]),
     widths: &[u8; BLOCK],
+    count: usize,
     units: Units,
     config: &Config,
     grids: &mut Grids,
@@ -658,6 +659,10 @@ pub(crate) fn fit_all(
     }
     grids.reciprocal = reciprocals;
     grids.top = tops;
+    // Whatever there is beyond the tiles has no say.
+    for uncommon in uncommon.iter_mut().skip(count) {
+        *uncommon = 0;
+    }
     let mut kinds = [if two { Kind::Moved } else { Kind::One }; BLOCK];
     let narrow = two && widths.iter().fold(u8::MAX, |least, &width| least.min(width)) <= 2;
     if uncommon == [0; BLOCK] && !narrow {
@@ -892,7 +897,15 @@ mod tests {
                         ..Config::INT4
                     };
                     let (mut grids, mut others) = (Grids::new(), Grids::new());
-                    let kinds = fit_all((&low, &high), &widths, units, &config, &mut grids, &mut others);
+                    let kinds = fit_all(
+                        (&low, &high),
+                        &widths,
+                        BLOCK,
+                        units,
+                        &config,
+                        &mut grids,
+                        &mut others,
+                    );
                     for t in 0..BLOCK {
                         let fitting = Fitting {
                             bounds: (low[t], high[t]),

@@ -88,7 +88,7 @@ pub(crate) fn load<S: Simd, E: Lanes, const N: usize, const G: usize>(
     to: &mut [[f32; LANES]; N],
 ) {
     let to = core::slice::from_mut(to);
-    load_several::<S, E, N, G, false>(s, row, index, scale, to, &mut [], &mut [], &Ahead::NOTHING);
+    load_several::<S, E, N, G, false>(s, row, index, scale, to, (&mut [], &mut []), &Ahead::NOTHING);
 }
 
 /// Loads the tiles from `start` on as [`load`] does. With `BOUNDS` the least and largest values of each are folded into
@@ -100,8 +100,7 @@ pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize, co
     start: usize,
     scale: &Scale<'_>,
     to: &mut [[[f32; LANES]; N]],
-    bounds_low: &mut [Folded],
-    bounds_high: &mut [Folded],
+    (bounds_low, bounds_high): (&mut [Folded], &mut [Folded]),
     ahead: &Ahead,
 ) {
     let elements = from(row, start * G);

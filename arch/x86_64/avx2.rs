@@ -501,6 +501,27 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn stream_halves(self, from: &[u16; LANES], to: &mut [u16; LANES]) {
+        let offset = to.as_ptr().addr() % 32;
+        let (from, at) = (from.as_ptr(), to.as_mut_ptr());
+        for i in 0..2 {
+            // SAFETY: AVX2 by the token; 64 bytes are readable and writable behind the references, at any alignment for
+            // the intrinsics that name it, and aligned as the others ask for.
+            unsafe {
+                let halves = _mm256_loadu_si256(from.add(16 * i).cast());
+                let at = at.add(16 * i);
+                match offset {
+                    0 => _mm256_stream_si256(at.cast(), halves),
+                    16 => {
+                        _mm_stream_si128(at.cast(), _mm256_castsi256_si128(halves));
+                        _mm_stream_si128(at.add(8).cast(), _mm256_extracti128_si256::<1>(halves));
+                    }
+                    _ => _mm256_storeu_si256(at.cast(), halves),
+                }
+            }
+        }
+    }
+    #[inline(always)]
     fn fence(self) {
         // SAFETY: every x86_64 has the instruction.
         unsafe { _mm_sfence() }

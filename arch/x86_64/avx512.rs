@@ -482,6 +482,10 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    fn stream_halves(self, from: &[u16; LANES], to: &mut [u16; LANES]) {
+        self.0.stream_halves(from, to);
+    }
+    #[inline(always)]
     fn fence(self) {
         self.0.fence();
     }

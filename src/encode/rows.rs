@@ -323,7 +323,7 @@ impl<S: Simd, const N: usize, const G: usize, const BOUNDS: bool> Part<S> for Fi
         block.ahead = with_elements!(Elements, ahead.from(start * G), ahead => Ahead::new(ahead, G));
         let ahead = &block.ahead;
         with_elements!(Elements, source.row, row => {
-            tile::load_several::<S, _, N, G, BOUNDS>(s, row, start, source.scale, to, first, second, ahead);
+            tile::load_several::<S, _, N, G, BOUNDS>(s, row, start, source.scale, to, (first, second), ahead);
         });
     }
 }
@@ -1098,6 +1098,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
         let kinds = quantise::fit_all(
             (&block.low, &block.high),
             &block.widths,
+            block.count,
             units,
             self.config,
             &mut block.grids,
