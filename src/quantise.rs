@@ -403,7 +403,7 @@ const SPREAD: [[f32; 2]; 8] = [
     [1.06, 1.06],
 ];
 
-/// The two moves of the zero point, in units, that are worth comparing.
+/// The two moves of the zero point, in units, from which [`Fitting::search`] starts.
 const MOVES: [[i8; 2]; 8] = [
     [-1, 1],
     [-1, 1],
@@ -418,60 +418,83 @@ const MOVES: [[i8; 2]; 8] = [
 /// Codes of up to so many bits have room in a byte for four fractional bits.
 pub(crate) const WIDEST_OF_SIXTEENTHS: u8 = 4;
 
-/// For the moves of each code width, by the fraction of an ideal code in sixteenths: by how much the squared error of the
-/// first exceeds that of the second, in squares of a sixteenth of a step.
-static PREFERENCES: [[i8; 16]; 8] = {
-    /// What rounding leaves of a code `fraction` sixteenths above one, its zero point moved.
-    const fn left(fraction: i32, moved: i8) -> i32 {
-        ((fraction - 2 * moved as i32 + 8) & 15) - 8
-    }
-    let mut tables = [[0; 16]; 8];
-    let mut width = 0;
-    while width < 8 {
-        let mut fraction = 0;
-        while fraction < 16 {
-            let first = left(fraction, MOVES[width][0]);
-            let second = left(fraction, MOVES[width][1]);
-            tables[width][fraction as usize] = (first * first - second * second) as i8;
-            fraction += 1;
-        }
-        width += 1;
-    }
-    tables
+/// 64 times the cosine and the sine of a whole turn's sixteenths.
+static WAVES: [[i8; 16]; 2] = [
+    [
+        64, 59, 45, 24, 0, -24, -45, -59, -64, -59, -45, -24, 0, 24, 45, 59,
+    ],
+    [
+        0, 24, 45, 59, 64, 59, 45, 24, 0, -24, -45, -59, -64, -59, -45, -24,
+    ],
+];
+
+/// Where between two codes the numbers of a tile lie together: the sum of the points that the fractions of their ideal
+/// codes are on a circle. The lower four bits of each of `fractions` are one, in sixteenths.
+///
+/// The square of what rounding leaves is a wave over the fraction, most of which is its first harmonic. So this sum tells
+/// what every move of the zero point does to the sum of squares, but for numbers beyond the codes.
+#[inline(always)]
+pub(crate) fn phase<S: Simd, const N: usize>(s: S, fractions: Codes<S, N>) -> [i32; 2] {
+    [
+        s.sum_looked_up(&WAVES[0], fractions),
+        s.sum_looked_up(&WAVES[1], fractions),
+    ]
+}
+
+/// The moves of a zero point within a step of eight units, and the points on the circle of [`phase`] that they are.
+const TURNS: [(f32, f32, f32); 8] = {
+    const DIAGONAL: f32 = core::f32::consts::FRAC_1_SQRT_2;
+    [
+        (0.0, 1.0, 0.0),
+        (1.0, DIAGONAL, DIAGONAL),
+        (-1.0, DIAGONAL, -DIAGONAL),
+        (2.0, 0.0, 1.0),
+        (-2.0, 0.0, -1.0),
+        (3.0, -DIAGONAL, DIAGONAL),
+        (-3.0, -DIAGONAL, -DIAGONAL),
+        (-4.0, -1.0, 0.0),
+    ]
 };
 
-/// Positive where the second move of the zero point suits a tile of codes of `width` bits better than the first. The lower
-/// four bits of each of `fractions` are those of an ideal code, in sixteenths.
-#[inline(always)]
-pub(crate) fn preference<S: Simd, const N: usize>(s: S, fractions: Codes<S, N>, width: u8) -> i32 {
-    s.sum_looked_up(&PREFERENCES[usize::from(width.wrapping_sub(1)) % 8], fractions)
-}
+/// The amplitude of the first harmonic of squares, in squares of a step, of which a circle of radius 64 is the unit.
+const HARMONIC: f32 = 1.0 / (64.0 * core::f32::consts::PI * core::f32::consts::PI);
 
-/// The better moves of the zero points, in units, of tiles whose preferences are known; 0 for those without a choice.
+/// The moves of zero points, in units, that leave the least squares of tiles whose phases and bounds are known, as far as
+/// these tell: the least and the largest number may lie beyond the codes, where what is left does not begin anew at
+/// every code. 0 for tiles whose zero point is not to be moved.
 #[inline(always)]
-pub(crate) fn better_moves(
+pub(crate) fn best_moves(
     kinds: &[Kind; BLOCK],
-    widths: &[u8; BLOCK],
-    preferences: &[i32; BLOCK],
+    [along, across]: &[[i32; BLOCK]; 2],
+    (low, high): (&[f32; BLOCK], &[f32; BLOCK]),
+    grids: &Grids,
 ) -> [f32; BLOCK] {
-    let (mut first, mut second) = ([0.0; BLOCK], [0.0; BLOCK]);
-    if *kinds == [Kind::Moved; BLOCK] && *widths == [widths[0]; BLOCK] {
-        let [down, up] = moves_of(widths[0]);
-        (first, second) = ([down; BLOCK], [up; BLOCK]);
-    } else {
+    let mut moves = [0.0; BLOCK];
+    let mut least = [f32::MAX; BLOCK];
+    let ends = [low, high].map(|end| array!(BLOCK, t => (end[t] - grids.offset[t]) * grids.reciprocal[t]));
+    for (by, x, y) in TURNS {
         for t in 0..BLOCK {
-            if kinds[t] == Kind::Moved {
-                [first[t], second[t]] = moves_of(widths[t]);
+            let mut error = (along[t] as f32 * x + across[t] as f32 * y) * -HARMONIC;
+            for end in &ends {
+                let code = end[t] - 0.125 * by;
+                let nearest = (code + ROUNDER) - ROUNDER;
+                let limited = if nearest > 0.0 { nearest } else { 0.0 };
+                let limited = if limited < grids.top[t] {
+                    limited
+                } else {
+                    grids.top[t]
+                };
+                error += (code - limited) * (code - limited) - (code - nearest) * (code - nearest);
             }
+            let better = error < least[t];
+            least[t] = if better { error } else { least[t] };
+            moves[t] = if better { by } else { moves[t] };
         }
     }
-    array!(BLOCK, t => if preferences[t] > 0 { second[t] } else { first[t] })
-}
-
-#[inline(always)]
-fn moves_of(width: u8) -> [f32; 2] {
-    let [down, up] = MOVES[usize::from(width.wrapping_sub(1)) % 8];
-    [f32::from(down), f32::from(up)]
+    for t in 0..BLOCK {
+        moves[t] = if kinds[t] == Kind::Moved { moves[t] } else { 0.0 };
+    }
+    moves
 }
 
 /// What rounds sixteenths to codes on a grid whose zero point is moved: half a step, less what the zero point was moved by,
@@ -601,7 +624,7 @@ fn integer(x: f32) -> i16 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     One,
-    /// A grid, its zero point moved by one or the other of the [`MOVES`].
+    /// A grid, its zero point moved by what suits the tile.
     Moved,
     Two,
 }

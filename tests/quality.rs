@@ -98,8 +98,8 @@ fn presets_keep_their_distance() {
     assert!(balanced("int4").1 >= best_paper + 4.5);
     for name in ["int4", "mixed", "int3", "gradient", "int8"] {
         let fast = find(name, Effort::Fast).expect("measured above");
-        // The pivot of the largest magnitude costs 0.4 dB, the unit by rule 0.3.
-        assert!(fast.1 >= balanced(name).1 - 0.9, "{name}: {fast:?}");
+        // The pivot of the largest magnitude costs 0.4 dB, unit and zero point by rule 0.6.
+        assert!(fast.1 >= balanced(name).1 - 1.1, "{name}: {fast:?}");
         if let Some(best) = find(name, Effort::Best) {
             assert!(best.1 > balanced(name).1, "{name}: {best:?}");
         }

@@ -1108,34 +1108,34 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             return;
         }
         let finer = block.magnified_grids().finer();
-        let mut preferences = [0; BLOCK];
+        let mut phases = [[0; BLOCK]; 2];
         for t in block.tiles() {
             match kinds[t] {
                 Kind::One => {}
-                Kind::Moved => preferences[t] = block.cut(s, t, &finer.get(t)),
+                Kind::Moved => [phases[0][t], phases[1][t]] = block.cut(s, t, &finer.get(t)),
                 Kind::Two => block.choose_grid(s, t, others.get(t)),
             }
         }
-        let moves = quantise::better_moves(&kinds, &block.widths, &preferences);
+        let moves = quantise::best_moves(&kinds, &phases, (&block.low, &block.high), &block.grids);
         block.grids = block.grids.moved(&moves);
         block.halves = quantise::halves(&kinds, &block.widths, &moves);
     }
 }
 
 impl<S: Simd, const N: usize> Block<S, N> {
-    /// Makes the sixteenths of tile `t` by its grid with a sixteenth of the step. Gives what [`quantise::preference`] does.
+    /// Makes the sixteenths of tile `t` by its grid with a sixteenth of the step. Gives what [`quantise::phase`] does.
     #[inline(always)]
-    fn cut(&mut self, s: S, t: usize, finer: &quantise::Grid) -> i32 {
+    fn cut(&mut self, s: S, t: usize, finer: &quantise::Grid) -> [i32; 2] {
         let (t, x) = (t % BLOCK, self.tile(s, t));
         let width = self.widths[t];
         if width > quantise::WIDEST_OF_SIXTEENTHS {
-            return quantise::preference(s, finer.low_bytes(s, &x), width);
+            return quantise::phase(s, finer.low_bytes(s, &x));
         }
         let sixteenths = finer.bytes(s, &x, self.is_mixed(t));
         for (to, &sixteenths) in self.sixteenths[t].iter_mut().zip(&sixteenths) {
             s.store_or(sixteenths, to);
         }
-        quantise::preference(s, sixteenths, width)
+        quantise::phase(s, sixteenths)
     }
 
     /// Takes `other` for the grid of tile `t` where its error is less.
