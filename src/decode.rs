@@ -98,12 +98,12 @@ impl<'t> Decoder<'t> {
     ///
     /// The first fault found; `out` is then all zeros.
     pub fn decode<E: Element>(&self, frame: &[u8], out: &mut [E]) -> Result<Header, DecodeError> {
-        let elements = E::elements_mut(out);
-        let result = if frame.len() < LARGE {
+        // Machines without an operating system have no caches to speak of, and little room for code.
+        let result = if cfg!(target_os = "none") || frame.len() < LARGE {
             self.parse(frame)
-                .and_then(|frame| self.all_rows(&frame, elements))
+                .and_then(|frame| self.all_rows(&frame, E::elements_mut(out)))
         } else {
-            Sealed::parse(frame).and_then(|sealed| self.all_runs(&sealed, elements))
+            Sealed::parse(frame).and_then(|sealed| self.all_runs(&sealed, out))
         };
         zero_on_error(result, out)
     }
@@ -173,13 +173,10 @@ impl<'t> Decoder<'t> {
     }
 
     /// [`Decoder::all_rows`] by [`Decoder::some_runs`].
-    fn all_runs(&self, sealed: &Sealed<'_>, out: ElementsMut<'_>) -> Result<Header, DecodeError> {
+    fn all_runs<E: Element>(&self, sealed: &Sealed<'_>, out: &mut [E]) -> Result<Header, DecodeError> {
         let header = sealed.header;
         let frame = Frame::from_body(header, sealed.body(), self.table)?;
-        let (needed, available) = (
-            header.elements(),
-            with_elements!(ElementsMut, &out, out => out.len()),
-        );
+        let (needed, available) = (header.elements(), out.len());
         if available as u64 != needed {
             return Err(DecodeError::OutputLength { needed, available });
         }
@@ -192,36 +189,32 @@ impl<'t> Decoder<'t> {
     /// Decodes `rows`, of which `out` has the elements, and takes the checksum of `bytes`, of which each run of rows gets
     /// its share: they are read from memory once. The bytes may be anything: the rows' own checks bound what decoding
     /// them before the checksum is known can do, and nobody sees `out` until it is.
-    pub(crate) fn some_runs(
+    pub(crate) fn some_runs<E: Element>(
         &self,
         frame: &Frame<'_>,
         mut rows: Range<u32>,
         mut bytes: &[u8],
-        out: ElementsMut<'_>,
+        mut out: &mut [E],
     ) -> (Checksum, Result<(), DecodeError>) {
         let mut sum = Checksum::new();
         let mut result = Ok(());
+        let streamed = size_of_val(out) >= STREAMED;
         let width = frame.header().width as usize;
         let runs = u32::try_from(bytes.len() / RUN + 1).unwrap_or(u32::MAX);
         let most = (rows.end - rows.start).div_ceil(runs).max(1);
-        with_elements!(ElementsMut, out, out => {
-            let streamed = size_of_val(out) >= STREAMED;
-            let mut out = out;
-            while rows.start < rows.end && result.is_ok() {
-                let left = rows.end - rows.start;
-                let run = rows.start..rows.start + most.min(left);
-                rows.start = run.end;
-                // Where the rows' own blocks are divided, but for what precedes them and where rows differ in length.
-                let share = bytes.len() as u128 * u128::from(run.end - run.start) / u128::from(left);
-                let (own, rest) = split(bytes, share as usize);
-                bytes = rest;
-                sum.update(own);
-                let len = width * (run.end - run.start) as usize;
-                let (own, rest) = split_mut(core::mem::take(&mut out), len);
-                out = rest;
-                result = self.some_rows(frame, run, Element::elements_mut(own), streamed);
-            }
-        });
+        while rows.start < rows.end && result.is_ok() {
+            let left = rows.end - rows.start;
+            let run = rows.start..rows.start + most.min(left);
+            rows.start = run.end;
+            // Where the rows' own blocks are divided, but for what precedes them and where rows differ in length.
+            let share = bytes.len() as u128 * u128::from(run.end - run.start) / u128::from(left);
+            let (own, rest) = split(bytes, share as usize);
+            bytes = rest;
+            sum.update(own);
+            let (own, rest) = split_mut(out, width * (run.end - run.start) as usize);
+            out = rest;
+            result = self.some_rows(frame, run, E::elements_mut(own), streamed);
+        }
         sum.update(bytes);
         (sum, result)
     }

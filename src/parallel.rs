@@ -114,7 +114,7 @@ impl Decoder<'_> {
         out: &mut [E],
     ) -> (Checksum, Result<(), DecodeError>) {
         let Some(middle) = middle(&rows, most) else {
-            return self.some_runs(frame, rows, bytes, E::elements_mut(out));
+            return self.some_runs(frame, rows, bytes, out);
         };
         let (before, after) = (rows.start..middle, middle..rows.end);
         // Where the rows' own blocks are divided, but for what precedes them and where rows differ in length.

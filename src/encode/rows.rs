@@ -45,13 +45,12 @@ const fn tiles_in_block<S: Simd>(n: usize) -> usize {
 /// A block of tiles on their way through the stages. Aligned, as vectors that straddle two cache lines cost twice.
 #[repr(C, align(64))]
 struct Block<S: Simd, const N: usize> {
-    /// The tiles' elements, then their coefficients.
+    /// The tiles' elements, then their coefficients. Codes with four fractional bits take the place of those of the two
+    /// that are not quantised.
     scratch: S::Scratch,
     /// What reductions are made from.
     first: [Folded; BLOCK],
     second: [Folded; BLOCK],
-    /// Codes with four fractional bits.
-    sixteenths: [[[u8; LANES]; N]; BLOCK],
     /// Tiles.
     count: usize,
     /// Least and largest values: elements, or coefficients `H x' / G`.
@@ -75,7 +74,6 @@ impl<S: Simd, const N: usize> Block<S, N> {
             scratch: bytemuck::Zeroable::zeroed(),
             first: [[0.0; 8]; BLOCK],
             second: [[0.0; 8]; BLOCK],
-            sixteenths: [[[0; LANES]; N]; BLOCK],
             count: 0,
             low: [0.0; BLOCK],
             high: [0.0; BLOCK],
@@ -183,7 +181,10 @@ impl<S: Simd, const N: usize> Block<S, N> {
     #[inline(always)]
     fn raised_sixteenths(&self, s: S, t: usize) -> rotate::Codes<S, N> {
         let half = s.splat_b(self.halves[t % BLOCK]);
-        let sixteenths = &self.sixteenths[t % BLOCK];
+        let place = self.place(t, !self.is_rotated(t));
+        let tiles = self.scratch.as_ref().as_chunks::<N>().0;
+        let sixteenths: &[[u8; LANES]; 4] =
+            bytemuck::cast_ref(&tiles[place % (2 * tiles_in_block::<S>(N))][0]);
         array!(N, v => s.add_saturated_b(s.repeat(&sixteenths[v]), half))
     }
 
@@ -1132,7 +1133,11 @@ impl<S: Simd, const N: usize> Block<S, N> {
             return quantise::phase(s, finer.low_bytes(s, &x));
         }
         let sixteenths = finer.bytes(s, &x, self.is_mixed(t));
-        for (to, &sixteenths) in self.sixteenths[t].iter_mut().zip(&sixteenths) {
+        let place = self.place(t, !self.is_rotated(t));
+        let tiles = self.scratch.as_mut().as_chunks_mut::<N>().0;
+        let to: &mut [[u8; LANES]; 4] =
+            bytemuck::cast_mut(&mut tiles[place % (2 * tiles_in_block::<S>(N))][0]);
+        for (to, &sixteenths) in to.iter_mut().zip(&sixteenths) {
             s.store_or(sixteenths, to);
         }
         quantise::phase(s, sixteenths)
