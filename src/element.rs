@@ -191,6 +191,17 @@ pub(crate) trait Lanes: Element {
     fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F;
     /// Past the caches where `STREAM`. No lane is a NaN.
     fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]);
+    /// The bits of the largest magnitude of a row, as f32: above those of infinity where a NaN is in it.
+    fn peak_bits<S: Simd>(s: S, row: &[Self]) -> i32;
+}
+
+/// The bits of the largest magnitude of a row of halves, which order as the magnitudes do.
+#[inline(always)]
+fn peak_of_halves(row: &[u16]) -> u16 {
+    row.iter().fold(0, |peak, &bits| {
+        let magnitude = bits & 0x7fff;
+        if magnitude > peak { magnitude } else { peak }
+    })
 }
 
 impl Lanes for f32 {
@@ -201,6 +212,19 @@ impl Lanes for f32 {
     #[inline(always)]
     fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
         if STREAM { s.stream(v, to) } else { s.store(v, to) }
+    }
+    #[inline(always)]
+    fn peak_bits<S: Simd>(s: S, row: &[Self]) -> i32 {
+        let (whole, tail) = row.as_chunks::<LANES>();
+        let mut peak = s.splat_i(0);
+        for elements in whole {
+            peak = s.max_i(peak, s.bits(s.abs(s.load(elements))));
+        }
+        let mut bits = s.reduce_max_i(peak);
+        for element in tail {
+            bits = bits.max(element.abs().to_bits() as i32);
+        }
+        bits
     }
 }
 
@@ -219,6 +243,11 @@ impl Lanes for f16 {
             s.store_f16(v, bytemuck::cast_mut(to));
         }
     }
+    #[inline(always)]
+    fn peak_bits<S: Simd>(_: S, row: &[Self]) -> i32 {
+        let peak = Self::from_bits(peak_of_halves(bytemuck::cast_slice(row)));
+        peak.to_f32().to_bits() as i32
+    }
 }
 
 impl Lanes for bf16 {
@@ -235,5 +264,10 @@ impl Lanes for bf16 {
         } else {
             s.store_bf16(v, bytemuck::cast_mut(to));
         }
+    }
+    #[inline(always)]
+    fn peak_bits<S: Simd>(_: S, row: &[Self]) -> i32 {
+        let peak = Self::from_bits(peak_of_halves(bytemuck::cast_slice(row)));
+        peak.to_f32().to_bits() as i32
     }
 }

@@ -203,22 +203,7 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Rare<'_, '_,
     }
 }
 
-/// The bits of the largest magnitude of a row: above those of infinity where a NaN is in it.
-#[inline(always)]
-pub(crate) fn peak_bits<S: Simd, E: Lanes>(s: S, row: &[E]) -> i32 {
-    let (whole, tail) = row.as_chunks::<LANES>();
-    let mut peak = s.splat_i(0);
-    for elements in whole {
-        peak = s.max_i(peak, s.bits(s.abs(E::load(s, elements))));
-    }
-    let mut bits = s.reduce_max_i(peak);
-    for element in tail {
-        bits = bits.max(element.to_f32().abs().to_bits() as i32);
-    }
-    bits
-}
-
-/// As [`peak_bits`] with the channel exponents taken out, powers below 2^-126 taken for 2^-126.
+/// As [`Lanes::peak_bits`] with the channel exponents taken out, powers below 2^-126 taken for 2^-126.
 pub(crate) fn equalised_peak_bits<E: Lanes>(row: &[E], table: &[i8]) -> i32 {
     let mut bits = 0;
     for (element, k) in row.iter().zip(table) {

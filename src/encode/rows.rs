@@ -10,7 +10,7 @@ use crate::allocate::{self, End};
 use crate::arch::{BLOCK, Folded, Kernel, LANES, Part, Scalar, Simd, array};
 use crate::config::{Allocation, Config, Effort, Granularity, Rank, Rotation, Rounding};
 use crate::decode::portable;
-use crate::element::{Element, Elements, with_elements};
+use crate::element::{Element, Elements, Lanes, with_elements};
 use crate::error::EncodeError;
 use crate::exponents;
 use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, Row, RowLayout, SourceType};
@@ -356,7 +356,7 @@ impl<S: Simd> Part<S> for PeakBits<'_> {
 
     #[inline(always)]
     fn run(self, s: S) -> i32 {
-        with_elements!(Elements, self.0, row => tile::peak_bits(s, row))
+        with_elements!(Elements, self.0, row => Lanes::peak_bits(s, row))
     }
 }
 
