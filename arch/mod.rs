@@ -353,7 +353,13 @@ pub(crate) trait Simd: Copy {
     fn max_i(self, a: Self::I, b: Self::I) -> Self::I;
     fn xor(self, a: Self::I, b: Self::I) -> Self::I;
     fn shl<const BITS: i32>(self, a: Self::I) -> Self::I;
-    /// Zeros shifted in.
+    /// `x`, of 8 significant bits at most, times two to the power of each exponent. `x` and all products are normal.
+    #[inline(always)]
+    fn times_powers(self, x: f32, exponents: &[i8; LANES]) -> Self::F {
+        let bits = self.splat_i(x.to_bits() as i32);
+        self.float_of_bits(self.add_i(self.shl::<23>(self.load_i8(exponents)), bits))
+    }
+    /// Zeros shifted in; `BITS` is 1 to 31.
     fn shr<const BITS: i32>(self, a: Self::I) -> Self::I;
     fn reduce_max_i(self, a: Self::I) -> i32;
     /// Adds 32 N times `x` to lane `at`, below 32 N. N is 1, 2 or 4.
@@ -432,4 +438,32 @@ pub(crate) trait Simd: Copy {
         [self.wht_nibbles(a, row_a), self.wht_nibbles(b, row_b)]
     }
     fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>) -> [Self::I; N];
+
+    /// Whether [`Simd::wht_packed`] and [`Simd::packed_plus`] are faster than the operations that they are made of here.
+    const PACKED: bool = false;
+    /// The Walsh-Hadamard transform of 64 nibbles, each taken with its sign by row `row` of the matrix, below 64. The low
+    /// halves of the bytes are the first 32.
+    #[inline(always)]
+    fn wht_packed(self, packed: &[u8; 32], row: usize) -> [Self::F; 2] {
+        let n = self.wht_nibbles_end(self.wht_nibbles(nibbles(self, packed), row));
+        let eighth = self.splat(1.0 / 8.0);
+        array!(2, v => self.mul(self.to_float(n[v]), eighth))
+    }
+    /// Each of 64 nibbles plus `x`, which is a number of eighths and at most 4096 in magnitude.
+    #[inline(always)]
+    fn packed_plus(self, packed: &[u8; 32], x: f32) -> [Self::F; 2] {
+        let (nibbles, eight_times) = (nibbles(self, packed), self.splat(8.0 * x));
+        let eighth = self.splat(1.0 / 8.0);
+        array!(2, v => self.mul(self.add(self.eight_times(nibbles[v]), eight_times), eighth))
+    }
+}
+
+/// The halves of bytes, low and high.
+#[inline(always)]
+fn nibbles<S: Simd>(s: S, packed: &[u8; 32]) -> [S::B; 2] {
+    let (packed, mask) = (s.repeat(packed), s.splat_b(15));
+    [
+        s.and_b(packed, mask),
+        s.and_b(s.shr_b(packed, &[4; LANES / 4]), mask),
+    ]
 }

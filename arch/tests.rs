@@ -356,7 +356,6 @@ impl<S: Simd> Part<S> for Integers<'_> {
             same(shl::<3>, load_i, i; x);
             same(shl::<23>, load_i, i; x);
             same(shl::<31>, load_i, i; x);
-            same(shr::<0>, load_i, i; x);
             same(shr::<1>, load_i, i; x);
             same(shr::<16>, load_i, i; x);
             same(shr::<31>, load_i, i; x);
@@ -371,6 +370,19 @@ impl<S: Simd> Part<S> for Integers<'_> {
         );
         let x = rng.lanes(|r| r.byte() as i8);
         report.same("load_i8", i(s, s.load_i8(&x)), i(Scalar, Scalar.load_i8(&x)));
+        // Of eight significant bits, and as far from the ends of the normal numbers as the exponents reach.
+        let factor = f32::from_bits((127 << 23) + (u32::from(rng.byte() % 128) << 16));
+        let x = x.map(|x| x.max(-126));
+        report.same(
+            "times_powers",
+            f(s, s.times_powers(factor, &x)),
+            f(Scalar, Scalar.times_powers(factor, &x)),
+        );
+        report.same(
+            "times_powers",
+            f(s, s.times_powers(factor, &x)),
+            x.map(|x| (factor * f32::from_bits((i32::from(x) + 127) as u32 * (1 << 23))).to_bits()),
+        );
 
         let (x, y) = (rng.lanes(Rng::word), rng.lanes(Rng::word));
         check!(report, s;
@@ -397,6 +409,21 @@ impl Bytes<'_> {
         s.store_or(s.repeat(x), &mut folded.0);
         Scalar.store_or(*x, &mut folded.1);
         self.0.same("store_or", widened(folded.0), widened(folded.1));
+    }
+
+    #[inline(always)]
+    fn packed<S: Simd>(&mut self, s: S, packed: &[u8; LANES]) {
+        let Self(report, rng) = self;
+        let row = (rng.draw() % 64) as usize;
+        let (n, expected) = (s.wht_packed(packed, row), Scalar.wht_packed(packed, row));
+        let x = f32::from(rng.word()) / 8.0;
+        let (sums, expected_sums) = (s.packed_plus(packed, x), Scalar.packed_plus(packed, x));
+        for v in 0..2 {
+            let operation = format!("wht_packed row {row} vector {v}");
+            report.same(&operation, f(s, n[v]), f(Scalar, expected[v]));
+            let operation = format!("packed_plus {x} vector {v}");
+            report.same(&operation, f(s, sums[v]), f(Scalar, expected_sums[v]));
+        }
     }
 
     #[inline(always)]
@@ -532,6 +559,7 @@ impl<S: Simd> Part<S> for Bytes<'_> {
         self.repeated::<S, 8>(s, &x);
         self.repeated::<S, 16>(s, &x);
         self.repeated::<S, 32>(s, &x);
+        self.packed(s, &x);
         self.vectors::<S, 1>(s);
         self.vectors::<S, 2>(s);
         self.vectors::<S, 4>(s);

@@ -3,6 +3,7 @@
 //! Decoding is exact but for the last steps: an element is one integer times one unit. See
 //! `SPEC.md` for the argument, and for what is refused.
 
+mod packed;
 pub(crate) mod portable;
 
 use core::ops::Range;
@@ -299,6 +300,13 @@ impl<E: Lanes> Kernel for DecodeRows<'_, E> {
         if const { !S::VECTORS } {
             return portable::decode_rows(self.frame, self.rows, self.out);
         }
+        if const { S::PACKED && matches!(E::SOURCE, SourceType::F32) }
+            && packed::holds(self.frame)
+            && let ElementsMut::F32(out) = E::elements_mut(self.out)
+        {
+            let (frame, rows) = (self.frame, self.rows);
+            return s.outline(packed::Rows { frame, rows, out });
+        }
         match self.frame.header().tile_len() {
             32 => s.outline(Each::<E, 1, 32, false>(self)),
             64 => {
@@ -353,6 +361,25 @@ impl<E: Lanes> DecodeRows<'_, E> {
             s.fence();
         }
         result
+    }
+}
+
+/// One row: see [`decode_row`].
+struct One<'k, E, const N: usize, const G: usize> {
+    row: Row<'k>,
+    index: u32,
+    exponents: Option<&'k [i8]>,
+    extremes: (i32, i32),
+    out: &'k mut [E],
+}
+
+impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for One<'_, E, N, G> {
+    type Output = Result<(), DecodeError>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        let (row, index, out) = (&self.row, self.index, self.out);
+        decode_row::<S, E, N, G, false>(s, row, index, self.exponents, self.extremes, out)
     }
 }
 
@@ -592,9 +619,8 @@ fn scaled<S: Simd, const N: usize, const G: usize>(
         let unit = s.splat(f32::from_bits(unit));
         return array!(N, v => s.mul(n[v], unit));
     };
-    let table = table.as_chunks::<LANES>().0;
-    let unit = s.splat_i(unit as i32);
-    array!(N, v => s.mul(n[v], s.float_of_bits(s.add_i(s.shl::<23>(s.load_i8(&table[v])), unit))))
+    let (table, unit) = (table.as_chunks::<LANES>().0, f32::from_bits(unit));
+    array!(N, v => s.mul(n[v], s.times_powers(unit, &table[v])))
 }
 
 fn bad_transform(row: u32, tile: usize, descriptor: &[u8; 4]) -> DecodeError {

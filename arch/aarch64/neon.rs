@@ -153,6 +153,39 @@ static BYTE_SIGNS: [[i8; LANES]; 2 * LANES] = {
     table
 };
 
+/// Signs of 64 elements by row of the matrix.
+static SIGNS_64: [[i8; 64]; 64] = {
+    let mut table = [[0; 64]; 64];
+    let mut row = 0;
+    while row < 64 {
+        let mut k = 0;
+        while k < 64 {
+            table[row][k] = if walsh(row, k) { -1 } else { 1 };
+            k += 1;
+        }
+        row += 1;
+    }
+    table
+};
+
+/// Which bytes of a register, and of one that is all [`EXPONENT`], make four floats of [`BIAS`] plus a byte: that is the
+/// second lowest, as bit 8 is worth 1. Those of no lane become zeros.
+static FLOAT_OF_BYTE: [[u8; 16]; 4] = {
+    let mut table = [[u8::MAX; 16]; 4];
+    let mut i = 0;
+    while i < 16 {
+        table[i / 4][i % 4 * 4 + 1] = i as u8;
+        table[i / 4][i % 4 * 4 + 3] = 16;
+        i += 1;
+    }
+    table
+};
+
+const BIAS: f32 = 32768.0;
+
+/// The highest byte of [`BIAS`], of which the others are zeros.
+const EXPONENT: u8 = (BIAS.to_bits() >> 24) as u8;
+
 /// 32 N in the middle, and zeros before and after: [`Neon::add_at`] looks at it through a window.
 struct Lone<const N: usize>;
 
@@ -168,6 +201,30 @@ impl<const N: usize> Lone<N> {
 fn bytes_of(from: &[u8; 16]) -> uint8x16_t {
     // SAFETY: NEON is part of the target; the array has the 16 bytes that are read.
     unsafe { vld1q_u8(from.as_ptr()) }
+}
+
+/// The same register, of which the compiler does not know that the lanes are small: it would narrow the sums that widen,
+/// and take the halves of registers apart for that.
+#[inline(always)]
+fn opaque(mut a: int16x8_t) -> int16x8_t {
+    // SAFETY: there is no instruction, so nothing but the register that is named is read or written.
+    unsafe { asm!("/* {a:v} */", a = inout(vreg) a, options(pure, nomem, nostack, preserves_flags)) };
+    a
+}
+
+/// The nibbles of 32 bytes, the low ones first.
+#[inline(always)]
+fn halves_of(packed: &[u8; 32]) -> [uint8x16_t; 4] {
+    let packed = packed.as_ptr();
+    // SAFETY: NEON is part of the target; the array has the 32 bytes that are read.
+    let packed = unsafe { [vld1q_u8(packed), vld1q_u8(packed.add(16))] };
+    let low = neon!(vdupq_n_u8(15));
+    neon!([
+        vandq_u8(packed[0], low),
+        vandq_u8(packed[1], low),
+        vshrq_n_u8::<4>(packed[0]),
+        vshrq_n_u8::<4>(packed[1]),
+    ])
 }
 
 #[inline(always)]
@@ -460,6 +517,24 @@ impl Simd for Neon {
     #[inline(always)]
     fn shl<const BITS: i32>(self, a: Self::I) -> Self::I {
         each!(vshlq_n_s32::<BITS>, a)
+    }
+    /// The sums of exponents in the upper halves of floats, of which the lower are zeros.
+    #[inline(always)]
+    fn times_powers(self, x: f32, exponents: &[i8; LANES]) -> Self::F {
+        let from = exponents.as_ptr();
+        // SAFETY: NEON is part of the target; 32 bytes are readable behind the reference.
+        let bytes = unsafe { [vld1q_s8(from), vld1q_s8(from.add(16))] };
+        let (x, zero) = neon!((vdupq_n_s16((x.to_bits() >> 16) as i16), vdupq_n_s16(0)));
+        let halves = array!(4, i => neon!(vaddq_s16(x, if i % 2 == 0 {
+            vshll_n_s8::<7>(vget_low_s8(bytes[i / 2]))
+        } else {
+            vshll_high_n_s8::<7>(bytes[i / 2])
+        })));
+        array!(WIDE, i => neon!(vreinterpretq_f32_s16(if i % 2 == 0 {
+            vzip1q_s16(zero, halves[i / 2])
+        } else {
+            vzip2q_s16(zero, halves[i / 2])
+        })))
     }
     #[inline(always)]
     fn shr<const BITS: i32>(self, a: Self::I) -> Self::I {
@@ -800,5 +875,70 @@ impl Simd for Neon {
                 vmull_high_n_s16(x[i % 4 / 2][i % 2], 8)
             }))
         })
+    }
+
+    const PACKED: bool = true;
+    /// Bits 5, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit, and bit 3 in words; bits 4 and 2
+    /// by widening, which makes the highest bit of a lane's number one of the register's, for nothing. In what order bits
+    /// come to be registers is such that no more is needed to restore the order.
+    #[inline(always)]
+    fn wht_packed(self, packed: &[u8; 32], row: usize) -> [Self::F; 2] {
+        let signs = SIGNS_64[row % 64].as_ptr();
+        // SAFETY: NEON is part of the target; the table's row has the 64 bytes that are read.
+        let signs = unsafe { array!(4, i => vld1q_s8(signs.add(16 * i))) };
+        let nibbles = halves_of(packed);
+        // Bits of the register's number, and of the lane's: (5 4) and (3 2 1 0).
+        let mut x = array!(4, i => neon!(vmulq_s8(vreinterpretq_s8_u8(nibbles[i]), signs[i])));
+        for b in 0..2 {
+            let mut x_b = [x[b], x[2 + b]];
+            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
+            // (1 4) and (3 2 5 0).
+            let pairs = neon!([vreinterpretq_s16_s8(x_b[0]), vreinterpretq_s16_s8(x_b[1])]);
+            x_b = neon!([
+                vreinterpretq_s8_s16(vtrn1q_s16(pairs[0], pairs[1])),
+                vreinterpretq_s8_s16(vtrn2q_s16(pairs[0], pairs[1])),
+            ]);
+            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
+            // (0 4) and (3 2 5 1).
+            x_b = neon!([vtrn1q_s8(x_b[0], x_b[1]), vtrn2q_s8(x_b[0], x_b[1])]);
+            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
+            // (3 4) and (2 5 1 0).
+            [x[b], x[2 + b]] = zip!(vzip1q_s8, vzip2q_s8, x_b);
+        }
+        // (3 4 2) and (5 1 0).
+        let mut words = array!(8, i => neon!({
+            let (low, high) = (x[i / 4 * 2], x[i / 4 * 2 + 1]);
+            match i % 4 {
+                0 => vaddl_s8(vget_low_s8(low), vget_low_s8(high)),
+                1 => vaddl_high_s8(low, high),
+                2 => vsubl_s8(vget_low_s8(low), vget_low_s8(high)),
+                _ => vsubl_high_s8(low, high),
+            }
+        }));
+        for i in 0..4 {
+            butterfly!(vaddq_s16, vsubq_s16, words[i], words[i + 4]);
+        }
+        let words = array!(8, i => opaque(words[i]));
+        // (5 4 3 2) and (1 0).
+        array!(2, v => array!(WIDE, i => neon!({
+            let at = i / 2 % 2 * 4 + i / 4 * 2;
+            let (low, high) = (words[at], words[at + 1]);
+            vcvtq_f32_s32(match (v, i % 2) {
+                (0, 0) => vaddl_s16(vget_low_s16(low), vget_low_s16(high)),
+                (0, _) => vsubl_s16(vget_low_s16(low), vget_low_s16(high)),
+                (_, 0) => vaddl_high_s16(low, high),
+                _ => vsubl_high_s16(low, high),
+            })
+        })))
+    }
+    #[inline(always)]
+    fn packed_plus(self, packed: &[u8; 32], x: f32) -> [Self::F; 2] {
+        let nibbles = halves_of(packed);
+        let places = array!(4, i => bytes_of(&FLOAT_OF_BYTE[i]));
+        let (exponent, x) = neon!((vdupq_n_u8(EXPONENT), vdupq_n_f32(x - BIAS)));
+        array!(2, v => array!(WIDE, i => neon!({
+            let biased = vqtbl2q_u8(uint8x16x2_t(nibbles[2 * v + i / 4], exponent), places[i % 4]);
+            vaddq_f32(vreinterpretq_f32_u8(biased), x)
+        })))
     }
 }

@@ -10,16 +10,31 @@
 //! ```
 //!
 //! Divide what is collected by the elements that are printed.
+//!
+//! Where there is no callgrind, an emulator can count: decoding is repeated as often as the third argument says, once
+//! without it, so that two runs differ by so many calls. The fourth is the width. For NEON, and a frame without channel
+//! exponents:
+//!
+//! ```text
+//! qemu-aarch64 -one-insn-per-tb -d exec,nochain -D trace target/aarch64-unknown-linux-gnu/release/count \
+//!     int4-balanced-unscaled neon 10 576
+//! ```
 
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use tahq::{Config, Decoder, Effort, Encoder, Level, Rotation};
+use tahq::{Config, Decoder, Effort, Encoder, Exponents, Level, Rotation};
 
 const ROWS: u32 = 64;
 const WIDTH: u32 = 4096;
 
 fn config(name: &str) -> Option<Config> {
+    if let Some(scaled) = name.strip_suffix("-unscaled") {
+        return Some(Config {
+            exponents: Exponents::None,
+            ..config(scaled)?
+        });
+    }
     let fast = |config| Config {
         effort: Effort::Fast,
         ..config
@@ -43,9 +58,9 @@ fn config(name: &str) -> Option<Config> {
 }
 
 #[inline(never)]
-fn encode(encoder: &Encoder<'_>, x: &[f32], frame: &mut [u8]) -> usize {
+fn encode(encoder: &Encoder<'_>, x: &[f32], width: u32, frame: &mut [u8]) -> usize {
     encoder
-        .encode(x, ROWS, WIDTH, frame)
+        .encode(x, ROWS, width, frame)
         .expect("finite values, and room")
 }
 
@@ -58,27 +73,37 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let preset = args.next().unwrap_or_default();
     let level = args.next().unwrap_or_default();
-    let (Some(config), Some(level)) = (config(&preset), Level::named(&level)) else {
+    let mut number = |default| match args.next() {
+        Some(arg) => arg.parse().ok(),
+        None => Some(default),
+    };
+    let (calls, width) = (number(1), number(WIDTH));
+    let (Some(config), Some(level), Some(calls), Some(width)) =
+        (config(&preset), Level::named(&level), calls, width)
+    else {
         eprintln!(
-            "usage: count int4-fast|int4-balanced|int4-best|int4-plain|mixed|tah-quant|int8 LEVEL\n\
+            "usage: count PRESET[-unscaled] LEVEL [CALLS] [WIDTH]\n\
+             presets: int4-fast, int4-balanced, int4-best, int4-plain, mixed, tah-quant, int8\n\
              levels here: {}",
             Level::available().map(Level::name).collect::<Vec<_>>().join(", ")
         );
         return ExitCode::from(2);
     };
-    let x = tahq_benches::activations(ROWS, WIDTH);
+    let x = tahq_benches::activations(ROWS, width);
     let encoder = Encoder::new(config).expect("a preset is valid").with_level(level);
     let room = config
-        .max_frame_len(ROWS, WIDTH, tahq::SourceType::F32)
+        .max_frame_len(ROWS, width, tahq::SourceType::F32)
         .expect("a small frame");
     let mut frame = vec![0; room];
-    let len = encode(&encoder, black_box(&x), &mut frame);
+    let len = encode(&encoder, black_box(&x), width, &mut frame);
     let mut y = vec![0.0; x.len()];
-    decode(
-        &Decoder::new().with_level(level),
-        black_box(&frame[..len]),
-        &mut y,
-    );
+    for _ in 0..calls {
+        decode(
+            &Decoder::new().with_level(level),
+            black_box(&frame[..len]),
+            &mut y,
+        );
+    }
     black_box(&y);
     println!("{preset} {}: {} elements, {len} bytes", level.name(), x.len());
     ExitCode::SUCCESS

@@ -1,0 +1,259 @@
+//! Uniform frames of 64 nibbles a tile into f32, at levels that transform nibbles from the packed bytes on.
+//!
+//! A whole tile is multiplied by its step, eight units, and the zero point is added to the one element that has it
+//! afterwards, as a product of its own. That is exact as long as no product overflows which the sum would have brought
+//! back.
+
+use core::ops::Range;
+
+use crate::arch::{LANES, Part, Simd, array};
+use crate::error::DecodeError;
+use crate::exponents;
+use crate::frame::{Descriptor, Encoding, Frame, Row};
+use crate::part::split;
+use crate::quantise::wire_unit;
+
+use super::{One, Tail};
+
+/// Elements of a tile, and vectors.
+const G: usize = 64;
+const N: usize = G / LANES;
+
+/// Whether [`Rows`] are what `frame`, which is not empty, has.
+pub(super) fn holds(frame: &Frame<'_>) -> bool {
+    let header = frame.header();
+    header.encoding == Encoding::Uniform && header.hi == 4 && header.tile_len() == G
+}
+
+/// Whether no product overflows and all factors are normal in a row of this base.
+#[inline(always)]
+fn is_exact(base: u8, (least, most): (i32, i32)) -> bool {
+    // Biased exponents of units are 1 to 32 above the base, and a sum is below 2^23 of them.
+    let base = i32::from(base);
+    base + least >= 0 && base + 32 + 23 + most.max(0) <= 254
+}
+
+/// Rows of a frame that [`holds`] them.
+pub(super) struct Rows<'k> {
+    pub(super) frame: &'k Frame<'k>,
+    pub(super) rows: Range<u32>,
+    pub(super) out: &'k mut [f32],
+}
+
+impl<S: Simd> Part<S> for Rows<'_> {
+    type Output = Result<(), DecodeError>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        let exponents = self.frame.exponents();
+        let extremes = exponents::extremes(exponents);
+        let outs = self
+            .out
+            .chunks_exact_mut((self.frame.header().width as usize).max(1));
+        for ((index, row), out) in self.frame.uniform_rows(self.rows).zip(outs) {
+            row.validate_prefix(index)?;
+            let base = row.base();
+            if !is_exact(base, extremes) {
+                s.outline(One::<f32, N, G> {
+                    row,
+                    index,
+                    exponents,
+                    extremes,
+                    out,
+                })?;
+                continue;
+            }
+            let (whole, tail) = out.as_chunks_mut::<G>();
+            let t = whole.len();
+            let (packed, rest) = split(row.codes(), t * (G / 2));
+            let tiles = row.descriptors().iter().zip(packed.as_chunks().0).zip(whole);
+            match exponents {
+                None => {
+                    for ((descriptor, packed), out) in tiles {
+                        if !tile(s, base, descriptor, packed, None, out) {
+                            return Row::validate(&{ row }, index);
+                        }
+                    }
+                }
+                Some(table) => {
+                    for (((descriptor, packed), out), table) in tiles.zip(table.as_chunks().0) {
+                        if !tile(s, base, descriptor, packed, Some(table), out) {
+                            return Row::validate(&{ row }, index);
+                        }
+                    }
+                }
+            }
+            if !tail.is_empty() {
+                s.outline(Tail::<f32, N, G> {
+                    row: &{ row },
+                    index,
+                    t,
+                    packed: rest,
+                    exponents,
+                    out: tail,
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Decodes a tile, or says that its transform is not valid.
+#[inline(always)]
+fn tile<S: Simd>(
+    s: S,
+    base: u8,
+    descriptor: &[u8; 4],
+    packed: &[u8; G / 2],
+    table: Option<&[i8; G]>,
+    out: &mut [f32; G],
+) -> bool {
+    let Ok(tile) = Descriptor::parse(*descriptor, G) else {
+        return false;
+    };
+    // Eight units: three octaves above one.
+    let step = wire_unit(base.wrapping_add(3), tile.unit);
+    let Some(pivot) = tile.pivot else {
+        let steps = s.packed_plus(packed, f32::from(tile.zero_point) / 8.0);
+        store(s, steps, step, table, out);
+        return true;
+    };
+    let pivot = usize::from(pivot) % G;
+    store(s, s.wht_packed(packed, pivot), step, table, out);
+    let factor = match table {
+        Some(table) => f32::from_bits(step.to_bits().wrapping_add_signed(i32::from(table[pivot]) << 23)),
+        None => step,
+    };
+    // 64 zero points of an eighth of a step.
+    out[pivot] += (8 * i32::from(tile.zero_point)) as f32 * factor;
+    true
+}
+
+/// Stores what a tile is in steps, times the step and the powers of its channels.
+#[inline(always)]
+fn store<S: Simd>(s: S, steps: [S::F; 2], step: f32, table: Option<&[i8; G]>, out: &mut [f32; G]) {
+    let factors = match table {
+        Some(table) => {
+            let table = table.as_chunks::<LANES>().0;
+            array!(2, v => s.times_powers(step, &table[v]))
+        }
+        None => [s.splat(step); 2],
+    };
+    for ((out, steps), factor) in out.as_chunks_mut().0.iter_mut().zip(steps).zip(factors) {
+        s.store(s.mul(steps, factor), out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{vec, vec::Vec};
+
+    use crate::frame::{ExponentMode, Header};
+    use crate::{Decoder, Level, SourceType};
+
+    use super::*;
+
+    fn draw(seed: &mut u64) -> u64 {
+        *seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        *seed >> 33
+    }
+
+    /// Rows of random tiles, rotated about each pivot in turn or not at all; some of them of the largest zero points,
+    /// or of codes that are all alike.
+    fn body(header: &Header, exponents: &[i8], bases: &[u8], seed: &mut u64) -> Vec<u8> {
+        let mut body = Vec::from(bytemuck::cast_slice::<i8, u8>(exponents));
+        body.resize(header.prelude_len(), 0);
+        let mut pivots = (0..64).cycle();
+        for &base in bases {
+            body.extend([base, 0, 0, 0]);
+            for _ in 0..header.tiles() {
+                let zero_point = match draw(seed) % 4 {
+                    0 => i16::MIN,
+                    1 => i16::MAX,
+                    2 => (draw(seed) % 33) as i16 - 16,
+                    _ => draw(seed) as i16,
+                };
+                let transform = match draw(seed) % 4 {
+                    0 => 0,
+                    _ => 0x80 + pivots.next().unwrap(),
+                };
+                body.extend(zero_point.to_le_bytes());
+                body.extend([[draw(seed) as u8, 255, 0][draw(seed) as usize % 3], transform]);
+            }
+            for _ in 0..header.tiles() {
+                let kind = draw(seed) % 4;
+                body.extend((0..G / 2).map(|_| match kind {
+                    0 => 0xff,
+                    1 => 0,
+                    _ => draw(seed) as u8,
+                }));
+            }
+        }
+        body
+    }
+
+    #[test]
+    fn tiles_are_the_same_at_every_level() {
+        let seed = &mut 1;
+        let bases = [0, 1, 60, 127, 140, 198, 199, 200, 219, 222];
+        for width in [1, 63, 64, 65, 640] {
+            for exponents in [None, Some(0), Some(3), Some(40), Some(127)] {
+                let header = Header {
+                    encoding: Encoding::Uniform,
+                    log2_tile: 6,
+                    hi: 4,
+                    lo: 4,
+                    source: SourceType::F32,
+                    exponents: exponents.map_or(ExponentMode::None, |_| ExponentMode::InFrame),
+                    table_check: 0,
+                    rows: bases.len() as u32,
+                    width,
+                    quota: 0,
+                };
+                let table: Vec<i8> = exponents.map_or(vec![], |most: i64| {
+                    let channels = 0..width;
+                    channels
+                        .map(|_| (draw(seed) as i64 % (2 * most + 1) - most).max(-126) as i8)
+                        .collect()
+                });
+                let mut body = body(&header, &table, &bases, seed);
+                let len = header.elements() as usize;
+                let mut expected = vec![0.0f32; len];
+                let scalar = Decoder::new().with_level(Level::SCALAR);
+                scalar.decode_body(&header, &body, &mut expected).unwrap();
+                for level in Level::available() {
+                    let mut y = vec![f32::NAN; len];
+                    let decoder = Decoder::new().with_level(level);
+                    decoder.decode_body(&header, &body, &mut y).unwrap();
+                    for (i, (y, expected)) in y.iter().zip(&expected).enumerate() {
+                        let (row, channel) = (i / width as usize, i % width as usize);
+                        assert_eq!(
+                            y.to_bits(),
+                            expected.to_bits(),
+                            "{}, width {width}, exponents {exponents:?}, base {}, channel {channel}",
+                            level.name(),
+                            bases[row],
+                        );
+                    }
+                }
+
+                // The first transform of row 3, of one bit too many.
+                let at = header.prelude_len() + 3 * header.row_layout(true).len + 4 + 3;
+                body[at] = 0x80 + 64;
+                for level in Level::available() {
+                    let mut y = vec![f32::NAN; len];
+                    let decoder = Decoder::new().with_level(level);
+                    assert_eq!(
+                        decoder.decode_body(&header, &body, &mut y),
+                        Err(DecodeError::BadTransform {
+                            row: 3,
+                            tile: 0,
+                            found: 0xc0
+                        })
+                    );
+                    assert!(y.iter().all(|&y| y.to_bits() == 0));
+                }
+            }
+        }
+    }
+}
