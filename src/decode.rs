@@ -100,11 +100,17 @@ impl<'t> Decoder<'t> {
     /// The first fault found; `out` is then all zeros.
     pub fn decode<E: Element>(&self, frame: &[u8], out: &mut [E]) -> Result<Header, DecodeError> {
         // Machines without an operating system have no caches to speak of, and little room for code.
-        let result = if cfg!(target_os = "none") || frame.len() < LARGE {
-            self.parse(frame)
-                .and_then(|frame| self.all_rows(&frame, E::elements_mut(out)))
+        let sealed = if cfg!(target_os = "none") || frame.len() < LARGE {
+            None
         } else {
-            Sealed::parse(frame).and_then(|sealed| self.all_runs(&sealed, out))
+            self.decodable(frame, out.len())
+        };
+        let result = match sealed {
+            Some(sealed) => self.all_runs(&sealed, out),
+            // Where something is wrong before the first row, the order of faults is that of small frames.
+            None => self
+                .parse(frame)
+                .and_then(|frame| self.all_rows(&frame, E::elements_mut(out))),
         };
         zero_on_error(result, out)
     }
@@ -173,14 +179,18 @@ impl<'t> Decoder<'t> {
         Ok(header)
     }
 
+    /// The frame, if it is whole and fits this decoder and `elements`, as far as can be said without the
+    /// checksum and without looking at a row.
+    pub(crate) fn decodable<'a>(&self, frame: &'a [u8], elements: usize) -> Option<Sealed<'a>> {
+        let sealed = Sealed::parse(frame).ok()?;
+        let fits = sealed.header.elements() == elements as u64;
+        (fits && Frame::from_body(sealed.header, sealed.body(), self.table).is_ok()).then_some(sealed)
+    }
+
     /// [`Decoder::all_rows`] by [`Decoder::some_runs`].
     fn all_runs<E: Element>(&self, sealed: &Sealed<'_>, out: &mut [E]) -> Result<Header, DecodeError> {
         let header = sealed.header;
         let frame = Frame::from_body(header, sealed.body(), self.table)?;
-        let (needed, available) = (header.elements(), out.len());
-        if available as u64 != needed {
-            return Err(DecodeError::OutputLength { needed, available });
-        }
         let (sum, result) = self.some_runs(&frame, 0..header.rows, sealed.checked, out);
         sealed.verify(sum.value())?;
         result?;

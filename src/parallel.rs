@@ -82,14 +82,6 @@ impl Decoder<'_> {
         zero_on_error(result, out)
     }
 
-    /// The frame, if it is whole and fits this decoder and `elements`, as far as can be said without the
-    /// checksum and without looking at a row.
-    fn decodable<'a>(&self, frame: &'a [u8], elements: usize) -> Option<Sealed<'a>> {
-        let sealed = Sealed::parse(frame).ok()?;
-        let fits = sealed.header.elements() == elements as u64;
-        (fits && Frame::from_body(sealed.header, sealed.body(), self.exponents()).is_ok()).then_some(sealed)
-    }
-
     fn decode_sealed<E: Element + Send>(
         &self,
         sealed: &Sealed<'_>,
