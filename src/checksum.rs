@@ -40,6 +40,15 @@ impl Checksum {
     }
 }
 
+/// Bytes that are still near when they are used again.
+pub(crate) const RUN: usize = 32 << 10;
+
+/// Rows of a run, of `rows` that have `bytes`: what is coded between two updates of a checksum.
+pub(crate) fn rows_of_a_run(rows: u32, bytes: usize) -> u32 {
+    let runs = u32::try_from(bytes / RUN + 1).unwrap_or(u32::MAX);
+    rows.div_ceil(runs).max(1)
+}
+
 /// The checksum of `bytes`.
 pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     let mut checksum = Checksum::new();

@@ -11,11 +11,11 @@ use core::ops::Range;
 use half::{bf16, f16};
 
 use crate::arch::{Kernel, LANES, Level, Part, Simd, array};
-use crate::checksum::Checksum;
+use crate::checksum::{self, Checksum, RUN};
 use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
 use crate::exponents;
-use crate::frame::{Descriptor, Encoding, Frame, Header, Row, Sealed, SourceType};
+use crate::frame::{Descriptor, Encoding, Frame, Header, ROTATED, Row, Sealed, SourceType};
 use crate::pack;
 use crate::part::{copy, from, part, split, split_mut};
 use crate::quantise::wire_unit;
@@ -25,10 +25,8 @@ use crate::tile::{self, MAX_TILE};
 /// Bytes of output from which on it is stored past the caches: it would not stay in them.
 const STREAMED: usize = 4 << 20;
 
-/// Bytes of a frame from which on its rows are decoded while their bytes are near from the checksum, and of such a run
-/// of rows.
+/// Bytes of a frame from which on its rows are decoded while their bytes are near from the checksum.
 const LARGE: usize = 256 << 10;
-const RUN: usize = 32 << 10;
 
 /// Decodes frames into buffers that the caller owns.
 ///
@@ -106,7 +104,10 @@ impl<'t> Decoder<'t> {
             self.decodable(frame, out.len())
         };
         let result = match sealed {
-            Some(sealed) => self.all_runs(&sealed, out),
+            Some((sealed, frame)) => {
+                let (sum, result) = self.some_runs(&frame, 0..frame.header().rows, sealed.checked, out);
+                sealed.verify(sum.value()).and(result).map(|()| sealed.header)
+            }
             // Where something is wrong before the first row, the order of faults is that of small frames.
             None => self
                 .parse(frame)
@@ -181,20 +182,16 @@ impl<'t> Decoder<'t> {
 
     /// The frame, if it is whole and fits this decoder and `elements`, as far as can be said without the
     /// checksum and without looking at a row.
-    pub(crate) fn decodable<'a>(&self, frame: &'a [u8], elements: usize) -> Option<Sealed<'a>> {
+    pub(crate) fn decodable<'a>(&self, frame: &'a [u8], elements: usize) -> Option<(Sealed<'a>, Frame<'a>)>
+    where
+        't: 'a,
+    {
         let sealed = Sealed::parse(frame).ok()?;
-        let fits = sealed.header.elements() == elements as u64;
-        (fits && Frame::from_body(sealed.header, sealed.body(), self.table).is_ok()).then_some(sealed)
-    }
-
-    /// [`Decoder::all_rows`] by [`Decoder::some_runs`].
-    fn all_runs<E: Element>(&self, sealed: &Sealed<'_>, out: &mut [E]) -> Result<Header, DecodeError> {
-        let header = sealed.header;
-        let frame = Frame::from_body(header, sealed.body(), self.table)?;
-        let (sum, result) = self.some_runs(&frame, 0..header.rows, sealed.checked, out);
-        sealed.verify(sum.value())?;
-        result?;
-        Ok(header)
+        if sealed.header.elements() != elements as u64 {
+            return None;
+        }
+        let frame = Frame::from_body(sealed.header, sealed.body(), self.table).ok()?;
+        Some((sealed, frame))
     }
 
     /// Decodes `rows`, of which `out` has the elements, and takes the checksum of `bytes`, of which each run of rows gets
@@ -211,8 +208,7 @@ impl<'t> Decoder<'t> {
         let mut result = Ok(());
         let streamed = size_of_val(out) >= STREAMED;
         let width = frame.header().width as usize;
-        let runs = u32::try_from(bytes.len() / RUN + 1).unwrap_or(u32::MAX);
-        let most = (rows.end - rows.start).div_ceil(runs).max(1);
+        let most = checksum::rows_of_a_run(rows.end - rows.start, bytes.len());
         while rows.start < rows.end && result.is_ok() {
             let left = rows.end - rows.start;
             let run = rows.start..rows.start + most.min(left);
@@ -554,7 +550,7 @@ impl<E: Lanes, const G: usize, const N: usize, const STREAM: bool> Nibbles<'_, E
         let (mut count, mut plain_count) = (0, 0);
         for (t, descriptor) in self.descriptors.iter().enumerate() {
             let [_, _, _, transform] = *descriptor;
-            if transform != 0 && (transform < 0x80 || usize::from(transform & 0x7f) >= G) {
+            if transform != 0 && (transform & ROTATED == 0 || usize::from(transform & !ROTATED) >= G) {
                 return Err(t);
             }
             rotated[count % SORTED] = t as u8;
@@ -602,7 +598,7 @@ impl<E: Lanes, const G: usize, const N: usize, const STREAM: bool> Nibbles<'_, E
                 zero_point: i16::from_le_bytes([low, high]),
                 unit,
                 // Where a tile is plain it is not looked at.
-                pivot: Some(transform & 0x7f),
+                pivot: Some(transform & !ROTATED),
             },
         }
     }

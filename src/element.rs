@@ -228,46 +228,31 @@ impl Lanes for f32 {
     }
 }
 
-impl Lanes for f16 {
-    #[inline(always)]
-    fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F {
-        s.load_f16(bytemuck::cast_ref(from))
-    }
-    #[inline(always)]
-    fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
-        if STREAM {
-            let mut halves = [0; LANES];
-            s.store_f16(v, &mut halves);
-            s.stream_halves(&halves, bytemuck::cast_mut(to));
-        } else {
-            s.store_f16(v, bytemuck::cast_mut(to));
+macro_rules! halves {
+    ($element:ident, $load:ident, $store:ident) => {
+        impl Lanes for $element {
+            #[inline(always)]
+            fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F {
+                s.$load(bytemuck::cast_ref(from))
+            }
+            #[inline(always)]
+            fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
+                if STREAM {
+                    let mut halves = [0; LANES];
+                    s.$store(v, &mut halves);
+                    s.stream_halves(&halves, bytemuck::cast_mut(to));
+                } else {
+                    s.$store(v, bytemuck::cast_mut(to));
+                }
+            }
+            #[inline(always)]
+            fn peak_bits<S: Simd>(_: S, row: &[Self]) -> i32 {
+                let peak = Self::from_bits(peak_of_halves(bytemuck::cast_slice(row)));
+                peak.to_f32().to_bits() as i32
+            }
         }
-    }
-    #[inline(always)]
-    fn peak_bits<S: Simd>(_: S, row: &[Self]) -> i32 {
-        let peak = Self::from_bits(peak_of_halves(bytemuck::cast_slice(row)));
-        peak.to_f32().to_bits() as i32
-    }
+    };
 }
 
-impl Lanes for bf16 {
-    #[inline(always)]
-    fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F {
-        s.load_bf16(bytemuck::cast_ref(from))
-    }
-    #[inline(always)]
-    fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
-        if STREAM {
-            let mut halves = [0; LANES];
-            s.store_bf16(v, &mut halves);
-            s.stream_halves(&halves, bytemuck::cast_mut(to));
-        } else {
-            s.store_bf16(v, bytemuck::cast_mut(to));
-        }
-    }
-    #[inline(always)]
-    fn peak_bits<S: Simd>(_: S, row: &[Self]) -> i32 {
-        let peak = Self::from_bits(peak_of_halves(bytemuck::cast_slice(row)));
-        peak.to_f32().to_bits() as i32
-    }
-}
+halves!(f16, load_f16, store_f16);
+halves!(bf16, load_bf16, store_bf16);

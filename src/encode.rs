@@ -10,7 +10,7 @@ use half::{bf16, f16};
 
 use crate::allocate::{self, End};
 use crate::arch::Level;
-use crate::checksum::Checksum;
+use crate::checksum::{self, Checksum};
 use crate::config::{Allocation, Config, Exponents, Rank};
 use crate::element::{Element, Elements, with_elements};
 use crate::error::{ConfigError, EncodeError};
@@ -21,9 +21,6 @@ mod rows;
 
 use crate::part::{copy, from, part, part_mut, split_mut};
 use rows::{EncodeRows, RankRows};
-
-/// Bytes of a run of rows between whose encoding and checksum they are near.
-const RUN: usize = 32 << 10;
 
 /// What an encoder did to a tensor, or to some of its rows; add those of row ranges with
 /// [`EncodeStats::merge`].
@@ -716,8 +713,7 @@ impl Plan<'_> {
         if out.is_empty() {
             return self.encode_some(rows, x, out, stats);
         }
-        let runs = u32::try_from(out.len() / RUN + 1).unwrap_or(u32::MAX);
-        let most = (rows.end - rows.start).div_ceil(runs).max(1);
+        let most = checksum::rows_of_a_run(rows.end - rows.start, out.len());
         while rows.start < rows.end {
             let run = rows.start..rows.end.min(rows.start.saturating_add(most));
             rows.start = run.end;

@@ -884,6 +884,15 @@ pub(crate) fn check_exponents<'a>(
     }
 }
 
+/// The bit of a descriptor's transform that says that the tile is rotated.
+pub(crate) const ROTATED: u8 = 0x80;
+
+/// A descriptor of these fields; the transform is 0, or [`ROTATED`] and the pivot.
+#[inline(always)]
+pub(crate) const fn packed_descriptor(zero_point: i16, unit: u8, transform: u8) -> [u8; DESCRIPTOR_LEN] {
+    (zero_point as u16 as u32 | (unit as u32) << 16 | (transform as u32) << 24).to_le_bytes()
+}
+
 /// What a tile's descriptor says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -903,7 +912,7 @@ impl Descriptor {
         // One load, where each byte by itself would be one.
         let word = u32::from_le_bytes(bytes);
         let transform = word >> 24;
-        let pivot = match transform.wrapping_sub(0x80) {
+        let pivot = match transform.wrapping_sub(u32::from(ROTATED)) {
             _ if transform == 0 => None,
             pivot if (pivot as usize) < tile_len => Some(pivot as u8),
             _ => return Err(transform as u8),
@@ -917,8 +926,8 @@ impl Descriptor {
 
     #[inline(always)]
     pub(crate) fn to_bytes(self) -> [u8; DESCRIPTOR_LEN] {
-        let [z0, z1] = self.zero_point.to_le_bytes();
-        [z0, z1, self.unit, self.pivot.map_or(0, |p| 0x80 | p)]
+        let transform = self.pivot.map_or(0, |pivot| ROTATED | pivot);
+        packed_descriptor(self.zero_point, self.unit, transform)
     }
 }
 

@@ -72,12 +72,12 @@ impl Decoder<'_> {
     ///
     /// As [`Decoder::decode`], of several faults the first; `out` is then all zeros.
     pub fn decode_parallel<E: Element>(&self, frame: &[u8], out: &mut [E]) -> Result<Header, DecodeError> {
-        let Some(sealed) = self.decodable(frame, out.len()) else {
+        let Some((sealed, parsed)) = self.decodable(frame, out.len()) else {
             // Something is wrong before the first row. The order of faults is that of the sequential call.
             return self.decode(frame, out);
         };
         let result = with_elements!(ElementsMut, E::elements_mut(out), out => {
-            self.decode_sealed(&sealed, out)
+            self.decode_sealed(&sealed, &parsed, out)
         });
         zero_on_error(result, out)
     }
@@ -85,12 +85,12 @@ impl Decoder<'_> {
     fn decode_sealed<E: Element + Send>(
         &self,
         sealed: &Sealed<'_>,
+        frame: &Frame<'_>,
         out: &mut [E],
     ) -> Result<Header, DecodeError> {
         let header = sealed.header;
-        let frame = Frame::from_body(header, sealed.body(), self.exponents())?;
         let most = rows_of_a_piece(header.rows, header.width);
-        let (sum, result) = self.decode_pieces(&frame, 0..header.rows, most, sealed.checked, out);
+        let (sum, result) = self.decode_pieces(frame, 0..header.rows, most, sealed.checked, out);
         sealed.verify(sum.value())?;
         result?;
         Ok(header)

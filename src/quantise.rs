@@ -6,7 +6,7 @@
 
 use crate::arch::{BLOCK, Folded, LANES, Simd, array};
 use crate::config::{Config, Effort, Fit};
-use crate::frame::Descriptor;
+use crate::frame::{self, Descriptor};
 use crate::rotate::{Codes, Tile};
 use crate::tile;
 
@@ -593,12 +593,7 @@ impl Grids {
     /// The tiles' descriptors, of which the transforms are given.
     #[inline(always)]
     pub(crate) fn descriptors(&self, transforms: &[u8; BLOCK]) -> [[u8; 4]; BLOCK] {
-        let mut packed = [0u32; BLOCK];
-        for t in 0..BLOCK {
-            let low = u32::from(self.zero_point[t] as u16) | u32::from(self.unit[t]) << 16;
-            packed[t] = low | u32::from(transforms[t]) << 24;
-        }
-        packed.map(u32::to_le_bytes)
+        array!(BLOCK, t => frame::packed_descriptor(self.zero_point[t], self.unit[t], transforms[t]))
     }
 
     /// The same with zero points moved by as many units.

@@ -320,33 +320,34 @@ pub(crate) fn count_above<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, factor:
     count
 }
 
+/// The lowest lane of which a bit is set, where one is.
+#[inline(always)]
+fn lowest<const N: usize>(hits: [u32; N]) -> usize {
+    let (mut low, mut high) = (0u64, 0u64);
+    for (v, hits) in hits.into_iter().enumerate() {
+        let half = if v < 2 { &mut low } else { &mut high };
+        *half |= u64::from(hits) << (v % 2 * LANES);
+    }
+    // One count where there is one half.
+    let zeros = if const { N <= 2 } || low != 0 {
+        low.trailing_zeros()
+    } else {
+        64 + high.trailing_zeros()
+    };
+    zeros as usize % (N * LANES)
+}
+
 /// The lowest lane that is `value`, which one is.
 #[inline(always)]
 pub(crate) fn position_of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, value: f32) -> usize {
     let value = s.splat(value);
-    if const { N <= 2 } {
-        let mut hits = 0u64;
-        for (v, &x) in x.iter().enumerate() {
-            hits |= u64::from(s.equal(x, value)) << (v * LANES);
-        }
-        return hits.trailing_zeros() as usize % (N * LANES);
-    }
-    let mut hits = 0u128;
-    for (v, &x) in x.iter().enumerate() {
-        hits |= u128::from(s.equal(x, value)) << (v * LANES);
-    }
-    hits.trailing_zeros() as usize % (N * LANES)
+    lowest(array!(N, v => s.equal(x[v], value)))
 }
 
-/// The lowest channel whose magnitude is `largest`.
+/// The lowest channel whose magnitude is `largest`, above 0.
 #[inline(always)]
 pub(crate) fn position<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, largest: f32) -> usize {
     // Least representable below `largest`, so that a strict comparison finds it.
     let below = s.splat(f32::from_bits(largest.to_bits().saturating_sub(1)));
-    let mut hits = 0u128;
-    for (v, &x) in x.iter().enumerate() {
-        hits |= u128::from(s.above(s.abs(x), below)) << (v * LANES);
-    }
-    // No branch where there is none.
-    (hits | 1 << 127).trailing_zeros() as usize % (N * LANES)
+    lowest(array!(N, v => s.above(s.abs(x[v]), below)))
 }

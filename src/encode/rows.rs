@@ -13,7 +13,7 @@ use crate::decode::portable;
 use crate::element::{Element, Elements, Lanes, with_elements};
 use crate::error::EncodeError;
 use crate::exponents;
-use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, Row, RowLayout, SourceType};
+use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, ROTATED, Row, RowLayout, SourceType};
 use crate::pack;
 use crate::part::{from, part, part_mut, split_mut};
 use crate::quantise::{self, Dither, Fitting, Grids, Kind, Start, Units};
@@ -22,9 +22,6 @@ use crate::tile::{self, Ahead, MAX_TILE, Scale};
 
 /// How much narrower the rotated range must be. A plain tile decodes faster, and this costs 0.02 dB.
 const NARROWER: f32 = 0.95;
-
-/// The bit of a descriptor's transform that says that the tile is rotated.
-const ROTATED: u8 = 0x80;
 
 /// Channel exponents that are so close bound what a row comes to without them.
 const CLOSE: i32 = 8;
@@ -95,44 +92,48 @@ impl<S: Simd, const N: usize> Block<S, N> {
 
     #[inline(always)]
     fn values(&mut self, t: usize) -> &mut [[f32; LANES]; N] {
-        &mut self.scratch.as_mut().as_chunks_mut::<N>().0[t % tiles_in_block::<S>(N)]
+        self.slot_mut(t, false)
     }
 
     /// Where the scratch has a tile's elements, or its coefficients.
     #[inline(always)]
-    fn place(&self, t: usize, coefficients: bool) -> usize {
-        t % tiles_in_block::<S>(N) + usize::from(coefficients) * tiles_in_block::<S>(N)
+    fn slot(&self, t: usize, coefficients: bool) -> &[[f32; LANES]; N] {
+        let at = t % tiles_in_block::<S>(N) + usize::from(coefficients) * tiles_in_block::<S>(N);
+        &self.scratch.as_ref().as_chunks::<N>().0[at % (2 * tiles_in_block::<S>(N))]
     }
 
     #[inline(always)]
-    fn load(&self, s: S, place: usize) -> Tile<S, N> {
-        let tiles = self.scratch.as_ref().as_chunks::<N>().0;
-        let values = &tiles[place % (2 * tiles_in_block::<S>(N))];
+    fn slot_mut(&mut self, t: usize, coefficients: bool) -> &mut [[f32; LANES]; N] {
+        let at = t % tiles_in_block::<S>(N) + usize::from(coefficients) * tiles_in_block::<S>(N);
+        &mut self.scratch.as_mut().as_chunks_mut::<N>().0[at % (2 * tiles_in_block::<S>(N))]
+    }
+
+    #[inline(always)]
+    fn load(&self, s: S, t: usize, coefficients: bool) -> Tile<S, N> {
+        let values = self.slot(t, coefficients);
         array!(N, v => s.load(&values[v]))
     }
 
     /// The elements of a tile.
     #[inline(always)]
     fn elements(&self, s: S, t: usize) -> Tile<S, N> {
-        self.load(s, self.place(t, false))
+        self.load(s, t, false)
     }
 
     #[inline(always)]
     fn coefficients(&self, s: S, t: usize) -> Tile<S, N> {
-        self.load(s, self.place(t, true))
+        self.load(s, t, true)
     }
 
     #[inline(always)]
     fn set_coefficients(&mut self, s: S, t: usize, tile: &Tile<S, N>) {
-        let place = self.place(t, true);
-        let tiles = self.scratch.as_mut().as_chunks_mut::<N>().0;
-        tile::store::<S, N>(s, tile, &mut tiles[place % (2 * tiles_in_block::<S>(N))]);
+        tile::store::<S, N>(s, tile, self.slot_mut(t, true));
     }
 
     /// What is quantised of a tile: its coefficients where it is rotated.
     #[inline(always)]
     fn tile(&self, s: S, t: usize) -> Tile<S, N> {
-        self.load(s, self.place(t, self.is_rotated(t)))
+        self.load(s, t, self.is_rotated(t))
     }
 
     /// The same in its own order.
@@ -157,34 +158,23 @@ impl<S: Simd, const N: usize> Block<S, N> {
         self.is_rotated(t) & !self.ordered
     }
 
-    /// The grid of a tile's numbers as they are in the scratch.
+    /// How many times as large as what its grid is for the numbers of a tile are in the scratch.
     #[inline(always)]
-    fn grid(&self, t: usize) -> quantise::Grid {
-        let grid = self.grids.get(t);
-        if self.is_mixed(t) {
-            grid.magnified((N * LANES) as f32)
-        } else {
-            grid
-        }
+    fn gain(&self, t: usize) -> f32 {
+        if self.is_mixed(t) { (N * LANES) as f32 } else { 1.0 }
     }
 
-    /// [`Block::grid`] of every tile.
+    /// The grids of the numbers as they are in the scratch.
     #[inline(always)]
     fn magnified_grids(&self) -> Grids {
-        let own = !self.ordered;
-        self.grids.magnified(
-            &array!(BLOCK, t => if own & (self.transforms[t] != 0) { (N * LANES) as f32 } else { 1.0 }),
-        )
+        self.grids.magnified(&array!(BLOCK, t => self.gain(t)))
     }
 
     /// A tile's sixteenths, with what rounds them when they are cut.
     #[inline(always)]
     fn raised_sixteenths(&self, s: S, t: usize) -> rotate::Codes<S, N> {
         let half = s.splat_b(self.halves[t % BLOCK]);
-        let place = self.place(t, !self.is_rotated(t));
-        let tiles = self.scratch.as_ref().as_chunks::<N>().0;
-        let sixteenths: &[[u8; LANES]; 4] =
-            bytemuck::cast_ref(&tiles[place % (2 * tiles_in_block::<S>(N))][0]);
+        let sixteenths: &[[u8; LANES]; 4] = bytemuck::cast_ref(&self.slot(t, !self.is_rotated(t))[0]);
         array!(N, v => s.add_saturated_b(s.repeat(&sixteenths[v]), half))
     }
 
@@ -881,7 +871,12 @@ impl RowJob<'_> {
                     stats.high += u64::from(wide >> t & 1);
                     stats.rotated += u64::from(descriptor[3] != 0);
                     if tiles.widths[t] > 0 {
-                        stats.clipped += u64::from(tiles.grid(t).clipped::<S, N>(s, &tiles.tile(s, t)));
+                        stats.clipped += u64::from(
+                            tiles
+                                .magnified_grids()
+                                .get(t)
+                                .clipped::<S, N>(s, &tiles.tile(s, t)),
+                        );
                     }
                 }
             }
@@ -1085,8 +1080,8 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
                 }
                 let grid = if self.config.rounding == Rounding::Nearest {
                     let x = block.ordered_tile(s, t);
-                    let gain = if block.is_mixed(t) { share::<N>() } else { 1.0 };
-                    let x = array!(N, v => s.mul(x[v], s.splat(gain)));
+                    let share = s.splat(1.0 / block.gain(t));
+                    let x = array!(N, v => s.mul(x[v], share));
                     block.fitting(t, units, self.config).search(s, &x).grid
                 } else {
                     quantise::cover(block.bounds(t), block.widths[t], units, Start::Anywhere)
@@ -1133,10 +1128,8 @@ impl<S: Simd, const N: usize> Block<S, N> {
             return quantise::phase(s, finer.low_bytes(s, &x));
         }
         let sixteenths = finer.bytes(s, &x, self.is_mixed(t));
-        let place = self.place(t, !self.is_rotated(t));
-        let tiles = self.scratch.as_mut().as_chunks_mut::<N>().0;
-        let to: &mut [[u8; LANES]; 4] =
-            bytemuck::cast_mut(&mut tiles[place % (2 * tiles_in_block::<S>(N))][0]);
+        let slot = self.slot_mut(t, !self.is_rotated(t));
+        let to: &mut [[u8; LANES]; 4] = bytemuck::cast_mut(&mut slot[0]);
         for (to, &sixteenths) in to.iter_mut().zip(&sixteenths) {
             s.store_or(sixteenths, to);
         }
@@ -1147,17 +1140,11 @@ impl<S: Simd, const N: usize> Block<S, N> {
     #[inline(always)]
     fn choose_grid(&mut self, s: S, t: usize, other: quantise::Grid) {
         let x = self.ordered_tile(s, t);
-        let grid = self.grid(t);
-        let error = |s: S, magnified: quantise::Grid, grid: quantise::Grid| {
+        let error = |grid: quantise::Grid| {
+            let magnified = grid.magnified(self.gain(t));
             grid.squared_error(tile::single(magnified.squared_steps::<S, N>(s, &x), |a, b| a + b))
         };
-        let first = error(s, grid, self.grids.get(t));
-        let magnified = if self.is_mixed(t) {
-            other.magnified((N * LANES) as f32)
-        } else {
-            other
-        };
-        if error(s, magnified, other) < first {
+        if error(other) < error(self.grids.get(t)) {
             self.grids.set(t, other);
         }
     }
