@@ -23,8 +23,9 @@ pub(crate) struct Scale<'a> {
     pub(crate) split: bool,
 }
 
-/// Tiles that will be read later. They are asked for a quarter at a time, while tiles here are worked on: a core waits for
-/// more than a dozen lines only where it has nothing else to do.
+/// Tiles that will be read later. They are asked for a half at a time by two of the stages that tiles here go through: a
+/// core waits for more than a dozen lines only where it has nothing else to do, and stages that read what is asked for are
+/// not those that should wait for the same buffers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ahead {
     first: *const u8,
@@ -46,10 +47,14 @@ impl Ahead {
         }
     }
 
-    /// Asks for where a quarter of tile `t` starts: for all of it if it has 64 bytes, as it has of the commonest tiles.
+    /// Asks for the first or the second half of the tile after tile `t`, of `N` vectors, so that the first tile of a page
+    /// is asked for before its page is.
     #[inline(always)]
-    pub(crate) fn prefetch<S: Simd>(&self, s: S, t: usize, quarter: usize) {
-        s.prefetch(self.first.wrapping_add(t * self.len + quarter * (self.len / 4)));
+    pub(crate) fn prefetch<S: Simd, const N: usize>(&self, s: S, t: usize, half: usize) {
+        let half = self.first.wrapping_add((t + 1) * self.len + half * (self.len / 2));
+        for line in 0..N {
+            s.prefetch(half.wrapping_add(line * (self.len / (2 * N))));
+        }
     }
 }
 
@@ -88,11 +93,11 @@ pub(crate) fn load<S: Simd, E: Lanes, const N: usize, const G: usize>(
     to: &mut [[f32; LANES]; N],
 ) {
     let to = core::slice::from_mut(to);
-    load_several::<S, E, N, G, false>(s, row, index, scale, to, (&mut [], &mut []), &Ahead::NOTHING);
+    load_several::<S, E, N, G, false>(s, row, index, scale, to, (&mut [], &mut []), None);
 }
 
 /// Loads the tiles from `start` on as [`load`] does. With `BOUNDS` the least and largest values of each are folded into
-/// `bounds_low` and `bounds_high`, and the first quarter of each is asked for of the tiles from `ahead` on.
+/// `bounds_low` and `bounds_high`, and the first half of each is asked for of the tiles `ahead`, where there are some.
 #[inline(always)]
 pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize, const BOUNDS: bool>(
     s: S,
@@ -101,7 +106,7 @@ pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize, co
     scale: &Scale<'_>,
     to: &mut [[[f32; LANES]; N]],
     (bounds_low, bounds_high): (&mut [Folded], &mut [Folded]),
-    ahead: &Ahead,
+    ahead: Option<&Ahead>,
 ) {
     let elements = from(row, start * G);
     let whole = if scale.split {
@@ -122,7 +127,9 @@ pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize, co
                 if let Some((low, high)) = bounds.next() {
                     (*low, *high) = (least(s, &x), most(s, &x));
                 }
-                ahead.prefetch(s, count, 0);
+                if let Some(ahead) = ahead {
+                    ahead.prefetch::<S, N>(s, count, 0);
+                }
                 count += 1;
             }
         }};

@@ -312,7 +312,8 @@ impl<S: Simd, const N: usize, const G: usize, const BOUNDS: bool> Part<S> for Fi
             source.next
         };
         block.ahead = with_elements!(Elements, ahead.from(start * G), ahead => Ahead::new(ahead, G));
-        let ahead = &block.ahead;
+        // Where no transform follows that could ask for them.
+        let ahead = (source.config.rotation == Rotation::Never).then_some(&block.ahead);
         with_elements!(Elements, source.row, row => {
             tile::load_several::<S, _, N, G, BOUNDS>(s, row, start, source.scale, to, (first, second), ahead);
         });
@@ -378,13 +379,7 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, S, N> {
         }
         (block.low, block.high) = block.reduce_bounds(s);
         match self.config.rotation {
-            Rotation::Never => {
-                let ahead = block.ahead;
-                for t in block.tiles() {
-                    ahead.prefetch(s, t, 1);
-                    ahead.prefetch(s, t, 2);
-                }
-            }
+            Rotation::Never => {}
             Rotation::Ratio { tau } => {
                 rotate_outliers(s, block, tau);
                 if let Some(valid) = self.padding
@@ -413,8 +408,7 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, S, N> {
 fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: f32) {
     let ahead = block.ahead;
     for t in block.tiles() {
-        ahead.prefetch(s, t, 1);
-        ahead.prefetch(s, t, 2);
+        ahead.prefetch::<S, N>(s, t, 0);
         let x = block.elements(s, t);
         let largest = peak(block.bounds(t));
         let itself = u32::from(tau * largest > largest);
@@ -451,8 +445,7 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
         let c = rotate::raw_about(s, &c, usize::from(pivots[t]));
         block.set_coefficients(s, t, &c);
         block.fold_bounds(s, t, &c);
-        ahead.prefetch(s, t, 1);
-        ahead.prefetch(s, t, 2);
+        ahead.prefetch::<S, N>(s, t, 0);
     }
     pivots
 }
@@ -465,7 +458,7 @@ fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S,
         let c = rotate::raw_spectrum(s, &block.elements(s, t));
         block.first[t] = tile::peak(s, &c);
         block.set_coefficients(s, t, &c);
-        ahead.prefetch(s, t, 1);
+        ahead.prefetch::<S, N>(s, t, 0);
     }
     let peaks = s.reduce_max(&block.first);
     // A tile of zeros has any pivot.
@@ -485,7 +478,6 @@ fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S,
         let c = rotate::raw_about(s, &block.coefficients(s, t), usize::from(pivots[t]));
         block.set_coefficients(s, t, &c);
         block.fold_bounds(s, t, &c);
-        ahead.prefetch(s, t, 2);
     }
     pivots
 }
@@ -1183,7 +1175,7 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
                 .0;
             for (t, plane) in planes.iter_mut().enumerate() {
                 let t = t % BLOCK;
-                ahead.prefetch(s, t, 3);
+                ahead.prefetch::<S, N>(s, t, 1);
                 if block.halves[t] == 0 {
                     let codes = grids.get(t).codes(s, &block.tile(s, t), 15, block.is_mixed(t));
                     pack::pack_nibbles(s, &codes, plane);
@@ -1196,7 +1188,7 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
         let mut codes = self.codes;
         for t in 0..self.descriptors.len() {
             let t = t % BLOCK;
-            ahead.prefetch(s, t, 3);
+            ahead.prefetch::<S, N>(s, t, 1);
             let width = block.widths[t];
             let top = quantise::top_code(width);
             let (packed, rest) = split_mut(codes, pack::packed_len(N * LANES, width));
