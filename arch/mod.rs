@@ -237,6 +237,21 @@ fn one_at<const N: usize>(at: usize) -> &'static [[i32; LANES]] {
     window[..N * LANES].as_chunks().0
 }
 
+/// Bytes of a line of the caches, as most machines have them.
+pub(crate) const LINE: usize = 64;
+
+/// A line of the caches.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Line([u8; LINE]);
+
+// SAFETY: zeros are bytes.
+#[allow(unsafe_code)]
+unsafe impl bytemuck::Zeroable for Line {}
+// SAFETY: bytes, of any value and without any between them.
+#[allow(unsafe_code)]
+unsafe impl bytemuck::Pod for Line {}
+
 /// Vectors of 32 lanes: f32, i32, i16 and bytes. A value of the implementing type is the proof that the machine
 /// has the instructions.
 ///
@@ -272,21 +287,21 @@ pub(crate) trait Simd: Copy {
     /// From the upper halves of f32.
     fn load_bf16(self, from: &[u16; LANES]) -> Self::F;
     fn store(self, v: Self::F, to: &mut [f32; LANES]);
-    /// Whether [`Simd::stream`] differs from [`Simd::store`].
-    const STREAMS: bool = false;
-    /// The same, past the caches where the machine can and the address is aligned; [`Simd::fence`] follows.
-    #[inline(always)]
-    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
-        self.store(v, to);
-    }
     /// Rounded to binary16; no lane is a NaN.
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]);
     /// Rounded to bf16; no lane is a NaN.
     fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]);
-    /// Copies 64 bytes as [`Simd::stream`] stores.
+    /// Whether [`Simd::stream`] goes past the caches.
+    const STREAMS: bool = false;
+    /// Stores past the caches where the machine can and it is lines that are written; [`Simd::fence`] follows.
     #[inline(always)]
-    fn stream_halves(self, from: &[u16; LANES], to: &mut [u16; LANES]) {
-        *to = *from;
+    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
+        self.store(v, to);
+    }
+    /// The same of a line of bytes.
+    #[inline(always)]
+    fn stream_line(self, from: &[u8; LINE], to: &mut Line) {
+        to.0 = *from;
     }
     /// Orders what [`Simd::stream`] stored before whatever follows.
     #[inline(always)]

@@ -287,21 +287,30 @@ impl<S: Simd> Part<S> for Floats<'_> {
         let mut to = [0.0; LANES + 16];
         let at = (rng.draw() % 17) as usize;
         let stored = to[at..].first_chunk_mut::<LANES>().expect("16 lanes of room");
-        s.stream(s.load(&x), stored);
-        s.fence();
-        report.same("stream", bytemuck::cast(*stored), bytemuck::cast(x));
         s.store(s.load(&y), stored);
         report.same("store", bytemuck::cast(*stored), bytemuck::cast(y));
         report.same("load", f(s, s.load(stored)), bytemuck::cast(y));
-        let halves = core::array::from_fn(|_| rng.draw() as u16);
-        let mut to_halves = [0; LANES + 32];
-        let at = (rng.draw() % 33) as usize;
-        let stored = to_halves[at..]
-            .first_chunk_mut::<LANES>()
-            .expect("32 lanes of room");
-        s.stream_halves(&halves, stored);
+        // Whether it is lines or not.
+        let mut to = [Line([0; LINE]); 4];
+        let stored = &mut bytemuck::cast_slice_mut(&mut to)[(rng.draw() % 17) as usize..];
+        let stored = stored.first_chunk_mut::<LANES>().expect("32 lanes of room");
+        s.stream(s.load(&x), stored);
         s.fence();
-        report.same("stream_halves", widened(*stored), widened(halves));
+        report.same("stream", bytemuck::cast(*stored), bytemuck::cast(x));
+        let mut line = Line([0; LINE]);
+        s.stream_line(
+            bytemuck::cast_slice(&x).first_chunk().expect("128 bytes"),
+            &mut line,
+        );
+        s.fence();
+        let lanes: &[u32] = bytemuck::cast_slice(core::slice::from_ref(&line));
+        let expected: &[u32] = bytemuck::cast_slice(&x[..LINE / 4]);
+        report.same(
+            "stream_line",
+            core::array::from_fn(|i| lanes[i % (LINE / 4)]),
+            core::array::from_fn(|i| expected[i % (LINE / 4)]),
+        );
+        let to = [0.0; LANES];
         s.prefetch(to.as_ptr().cast());
         s.prefetch(core::ptr::null());
     }

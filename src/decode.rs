@@ -5,6 +5,7 @@
 
 mod packed;
 pub(crate) mod portable;
+mod sink;
 
 use core::ops::Range;
 
@@ -21,6 +22,7 @@ use crate::part::{copy, from, part, split, split_mut};
 use crate::quantise::wire_unit;
 use crate::rotate::{self, Codes, Tile};
 use crate::tile::{self, MAX_TILE};
+use sink::{Place, Sink, Stage, tiles_together};
 
 /// Bytes of output from which on it is stored past the caches: it would not stay in them.
 const STREAMED: usize = 4 << 20;
@@ -313,59 +315,87 @@ impl<E: Lanes> Kernel for DecodeRows<'_, E> {
             let (frame, rows) = (self.frame, self.rows);
             return s.outline(packed::Rows { frame, rows, out });
         }
-        match self.frame.header().tile_len() {
-            32 => s.outline(Each::<E, 1, 32, false>(self)),
-            64 => {
-                if const { S::STREAMS } && self.streamed {
-                    return s.outline(Each::<E, 2, 64, true>(self));
-                }
-                s.outline(Each::<E, 2, 64, false>(self))
+        if const { S::STREAMS } && self.streamed {
+            let header = self.frame.header();
+            if header.tile_len() != 64 || !sink::rows_are_lines(self.out, header.width as usize) {
+                return s.outline(Streamed(self));
             }
-            _ => s.outline(Each::<E, 4, MAX_TILE, false>(self)),
+            let (rows, stage) = (self, None);
+            let result = s.outline(Each::<E, 2, 64, true> { rows, stage });
+            s.fence();
+            return result;
         }
+        self.sized(s, None)
+    }
+}
+
+/// Rows that are stored past the caches: a function of its own, with a stack frame for no other.
+struct Streamed<'k, E>(DecodeRows<'k, E>);
+
+impl<S: Simd, E: Lanes> Part<S> for Streamed<'_, E> {
+    type Output = Result<(), DecodeError>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        let result = self.0.sized(s, Some(&mut Stage::new()));
+        s.fence();
+        result
     }
 }
 
 /// Rows of tiles of one size: a function of its own, with a stack frame for no other.
-struct Each<'k, E, const N: usize, const G: usize, const STREAM: bool>(DecodeRows<'k, E>);
+struct Each<'s, 'k, E, const N: usize, const G: usize, const LINES: bool> {
+    rows: DecodeRows<'k, E>,
+    stage: Option<&'s mut Stage<E>>,
+}
 
-impl<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: bool> Part<S>
-    for Each<'_, E, N, G, STREAM>
+impl<S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bool> Part<S>
+    for Each<'_, '_, E, N, G, LINES>
 {
     type Output = Result<(), DecodeError>;
 
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
-        self.0.each::<S, N, G, STREAM>(s)
+        self.rows.each::<S, N, G, LINES>(s, self.stage)
     }
 }
 
 impl<E: Lanes> DecodeRows<'_, E> {
     #[inline(always)]
-    fn each<S: Simd, const N: usize, const G: usize, const STREAM: bool>(
+    fn sized<S: Simd>(self, s: S, stage: Option<&mut Stage<E>>) -> Result<(), DecodeError> {
+        let (tile_len, rows) = (self.frame.header().tile_len(), self);
+        match tile_len {
+            32 => s.outline(Each::<E, 1, 32, false> { rows, stage }),
+            64 => s.outline(Each::<E, 2, 64, false> { rows, stage }),
+            _ => s.outline(Each::<E, 4, MAX_TILE, false> { rows, stage }),
+        }
+    }
+
+    #[inline(always)]
+    fn each<S: Simd, const N: usize, const G: usize, const LINES: bool>(
         self,
         s: S,
+        stage: Option<&mut Stage<E>>,
     ) -> Result<(), DecodeError> {
-        let outs = self
-            .out
-            .chunks_exact_mut((self.frame.header().width as usize).max(1));
+        let width = self.frame.header().width as usize;
         let exponents = self.frame.exponents();
         let extremes = exponents::extremes(exponents);
+        let mut sink = Sink::new(self.out, stage);
         let mut result = Ok(());
-        for ((index, row), out) in self.frame.rows(self.rows).zip(outs) {
+        for (index, row) in self.frame.rows(self.rows) {
             match row {
                 Some(row) => {
-                    result = decode_row::<S, E, N, G, STREAM>(s, &row, index, exponents, extremes, out);
+                    result = decode_row::<S, E, N, G, LINES>(
+                        s, &row, index, exponents, extremes, width, &mut sink,
+                    );
                     if result.is_err() {
                         break;
                     }
                 }
-                None => out.fill(E::from_f32(0.0)),
+                None => sink.direct(width).fill(E::from_f32(0.0)),
             }
         }
-        if STREAM {
-            s.fence();
-        }
+        sink.finish(s);
         result
     }
 }
@@ -384,56 +414,70 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for One<'_, E, N
 
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
-        let (row, index, out) = (&self.row, self.index, self.out);
-        decode_row::<S, E, N, G, false>(s, row, index, self.exponents, self.extremes, out)
+        let width = self.out.len();
+        let mut sink = Sink::new(self.out, None);
+        decode_row::<S, E, N, G, false>(
+            s,
+            &self.row,
+            self.index,
+            self.exponents,
+            self.extremes,
+            width,
+            &mut sink,
+        )
     }
 }
 
-/// Decodes one row block into `out`.
+/// Decodes one row block, `width` elements.
 #[inline(always)]
-fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: bool>(
+fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bool>(
     s: S,
     row: &Row<'_>,
     index: u32,
     exponents: Option<&[i8]>,
     extremes: (i32, i32),
-    out: &mut [E],
+    width: usize,
+    sink: &mut Sink<'_, '_, E>,
 ) -> Result<(), DecodeError> {
     row.validate_prefix(index)?;
-    let (whole, tail) = out.as_chunks_mut::<G>();
+    let count = width / G;
     // Each a function of its own, for the stack's sake.
     let packed = match (row.single_width(), exponents) {
-        (Some(4), None) => s.outline(NibbleTiles::<E, G, N, STREAM> {
+        (Some(4), None) => s.outline(NibbleTiles::<E, G, N, LINES> {
             row,
             index,
             tables: None,
-            out: whole,
+            count,
+            sink,
         })?,
         (Some(4), Some(table)) if product_is_exact(row.base(), extremes) => {
-            s.outline(NibbleTiles::<E, G, N, STREAM> {
+            s.outline(NibbleTiles::<E, G, N, LINES> {
                 row,
                 index,
                 tables: Some(table.as_chunks::<G>().0),
-                out: whole,
+                count,
+                sink,
             })?
         }
-        _ => s.outline(Tiles::<E, G, N, STREAM> {
+        _ => s.outline(Tiles::<E, G, N, LINES> {
             row,
             index,
             exponents,
-            out: whole,
+            count,
+            sink,
         })?,
     };
-    if tail.is_empty() {
+    let tail = width % G;
+    if tail == 0 {
         return Ok(());
     }
     s.outline(Tail::<E, N, G> {
         row,
         index,
-        t: whole.len(),
+        t: count,
         packed,
         exponents,
-        out: tail,
+        out: sink.direct(tail),
     })
 }
 
@@ -448,15 +492,16 @@ fn product_is_exact(base: u8, (least, most): (i32, i32)) -> bool {
 }
 
 /// The whole tiles of a row of any code width, or of two. Gives the codes that follow, as [`NibbleTiles`] does.
-struct Tiles<'k, 'r, E, const G: usize, const N: usize, const STREAM: bool> {
-    row: &'k Row<'r>,
+struct Tiles<'s, 'o, 'k, 'r, E, const G: usize, const N: usize, const LINES: bool> {
+    row: &'s Row<'r>,
     index: u32,
-    exponents: Option<&'k [i8]>,
-    out: &'k mut [[E; G]],
+    exponents: Option<&'s [i8]>,
+    count: usize,
+    sink: &'s mut Sink<'o, 'k, E>,
 }
 
-impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const STREAM: bool> Part<S>
-    for Tiles<'_, 'r, E, G, N, STREAM>
+impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> Part<S>
+    for Tiles<'_, '_, '_, 'r, E, G, N, LINES>
 {
     type Output = Result<&'r [u8], DecodeError>;
 
@@ -464,87 +509,88 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const STREAM: bool> 
     fn run(self, s: S) -> Self::Output {
         let (row, index) = (self.row, self.index);
         let mut packed = row.codes();
-        for (t, (out, descriptor)) in self.out.iter_mut().zip(row.descriptors()).enumerate() {
-            let width = row.code_width(t);
-            let (own, rest) = split(packed, pack::packed_len(G, width));
-            packed = rest;
-            let tile = Packed::<S, N>::read::<G>(s, descriptor, own, width, (index, t))?;
-            let mut y = tile.values(s, row.base());
-            if let Some(table) = self.exponents {
-                y = tile::apply_exponents::<S, N>(s, &y, tile::run::<i8, G>(table, t));
+        for first in (0..self.count).step_by(tiles_together::<G>()) {
+            let count = tiles_together::<G>().min(self.count - first);
+            let mut place = self.sink.place::<G, LINES>(count);
+            let descriptors = part(row.descriptors(), first..first + count);
+            for (i, descriptor) in descriptors.iter().enumerate() {
+                let t = first + i;
+                let width = row.code_width(t);
+                let (own, rest) = split(packed, pack::packed_len(G, width));
+                packed = rest;
+                let tile = Packed::<S, N>::read::<G>(s, descriptor, own, width, (index, t))?;
+                let mut y = tile.values(s, row.base());
+                if let Some(table) = self.exponents {
+                    y = tile::apply_exponents::<S, N>(s, &y, tile::run::<i8, G>(table, t));
+                }
+                place.put(s, i, y);
             }
-            put::<S, E, N, G, STREAM>(s, y, out);
+            place.finish(s);
+            self.sink.advance(count * G);
         }
         Ok(packed)
     }
 }
 
-/// Tiles of a row that are sorted by their transforms together.
-const SORTED: usize = 32;
+/// Tiles of a row that are sorted by their transforms together, at the most.
+const SORTED: usize = tiles_together::<32>();
 
 /// The whole tiles of a row of 4-bit codes, the commonest. The rotated ones and the plain ones are decoded one kind after
-/// the other, [`SORTED`] at a time: which kind the next one is cannot be predicted. Rotated ones go in pairs.
-struct NibbleTiles<'k, 'r, E, const G: usize, const N: usize, const STREAM: bool> {
-    row: &'k Row<'r>,
+/// the other, some at a time: which kind the next one is cannot be predicted. Rotated ones go in pairs.
+struct NibbleTiles<'s, 'o, 'k, 'r, E, const G: usize, const N: usize, const LINES: bool> {
+    row: &'s Row<'r>,
     index: u32,
     /// The exponents of whole tiles.
-    tables: Option<&'k [[i8; G]]>,
-    out: &'k mut [[E; G]],
+    tables: Option<&'s [[i8; G]]>,
+    count: usize,
+    sink: &'s mut Sink<'o, 'k, E>,
 }
 
-impl<'r, S, E, const G: usize, const N: usize, const STREAM: bool> Part<S>
-    for NibbleTiles<'_, 'r, E, G, N, STREAM>
-where
-    S: Simd,
-    E: Lanes,
+impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> Part<S>
+    for NibbleTiles<'_, '_, '_, 'r, E, G, N, LINES>
 {
     type Output = Result<&'r [u8], DecodeError>;
 
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
-        let (codes, rest) = split(self.row.codes(), self.out.len() * (G / 2));
-        let mut tiles = Nibbles::<'_, E, G, N, STREAM> {
-            base: self.row.base(),
-            descriptors: &[],
-            codes: &[],
-            tables: None,
-            out: &mut [],
-        };
-        let mut first = 0;
-        let chunks = self
-            .row
-            .descriptors()
-            .chunks(SORTED)
-            .zip(codes.chunks(SORTED * (G / 2)));
-        for ((descriptors, codes), out) in chunks.zip(self.out.chunks_mut(SORTED)) {
-            tiles.descriptors = part(descriptors, 0..out.len());
-            tiles.codes = codes.as_chunks().0;
-            tiles.tables = self.tables.map(|tables| from(tables, first));
-            tiles.out = out;
-            if let Err(t) = tiles.decode(s) {
+        let (mut codes, rest) = split(self.row.codes(), self.count * (G / 2));
+        for first in (0..self.count).step_by(tiles_together::<G>()) {
+            let count = tiles_together::<G>().min(self.count - first);
+            let (own, later) = split(codes, count * (G / 2));
+            codes = later;
+            let descriptors = part(self.row.descriptors(), first..first + count);
+            let mut tiles = Nibbles {
+                base: self.row.base(),
+                descriptors,
+                codes: own.as_chunks().0,
+                tables: self.tables.map(|tables| from(tables, first)),
+                place: self.sink.place::<G, LINES>(count),
+            };
+            if let Err(t) = tiles.decode::<S, N>(s) {
                 let descriptor = descriptors.get(t).unwrap_or(&[0; 4]);
                 return Err(bad_transform(self.index, first + t, descriptor));
             }
-            first += SORTED;
+            tiles.place.finish(s);
+            self.sink.advance(count * G);
         }
         Ok(rest)
     }
 }
 
 /// At most [`SORTED`] tiles of 4-bit codes.
-struct Nibbles<'k, E, const G: usize, const N: usize, const STREAM: bool> {
+struct Nibbles<'s, 'k, E, const G: usize, const LINES: bool> {
     base: u8,
-    descriptors: &'k [[u8; 4]],
+    descriptors: &'s [[u8; 4]],
     /// Half a vector each.
-    codes: &'k [[u8; LANES / 2]],
-    tables: Option<&'k [[i8; G]]>,
-    out: &'k mut [[E; G]],
+    codes: &'s [[u8; LANES / 2]],
+    tables: Option<&'s [[i8; G]]>,
+    place: Place<'s, 'k, E, G, LINES>,
 }
 
-impl<E: Lanes, const G: usize, const N: usize, const STREAM: bool> Nibbles<'_, E, G, N, STREAM> {
+impl<E: Lanes, const G: usize, const LINES: bool> Nibbles<'_, '_, E, G, LINES> {
     /// The number of a tile whose transform means nothing, where one does.
     #[inline(always)]
-    fn decode<S: Simd>(&mut self, s: S) -> Result<(), usize> {
+    fn decode<S: Simd, const N: usize>(&mut self, s: S) -> Result<(), usize> {
         // No branch on what a tile is.
         let (mut rotated, mut plain) = ([0u8; SORTED], [0u8; SORTED]);
         let (mut count, mut plain_count) = (0, 0);
@@ -561,25 +607,25 @@ impl<E: Lanes, const G: usize, const N: usize, const STREAM: bool> Nibbles<'_, E
         let (pairs, single) = part(&rotated, 0..count).as_chunks::<2>();
         for &[a, b] in pairs {
             let (a, b) = (usize::from(a), usize::from(b));
-            let [first, second] = [self.tile(s, a), self.tile(s, b)];
+            let [first, second]: [Packed<S, N>; 2] = [self.tile(s, a), self.tile(s, b)];
             let n = s.wht_nibbles_two([first.codes, second.codes], [first.pivot(), second.pivot()]);
             self.put(s, a, &first, first.rotated(s, s.wht_nibbles_end(n[0])));
             self.put(s, b, &second, second.rotated(s, s.wht_nibbles_end(n[1])));
         }
         for &t in single {
-            let tile = self.tile(s, usize::from(t));
+            let tile: Packed<S, N> = self.tile(s, usize::from(t));
             let n = s.wht_nibbles_end(s.wht_nibbles(tile.codes, tile.pivot()));
             self.put(s, usize::from(t), &tile, tile.rotated(s, n));
         }
         for &t in part(&plain, 0..plain_count) {
-            let tile = self.tile(s, usize::from(t));
+            let tile: Packed<S, N> = self.tile(s, usize::from(t));
             self.put(s, usize::from(t), &tile, tile.plain(s));
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(&self, s: S, t: usize) -> Packed<S, N> {
+    fn tile<S: Simd, const N: usize>(&self, s: S, t: usize) -> Packed<S, N> {
         let codes = self
             .codes
             .as_chunks::<N>()
@@ -587,8 +633,8 @@ impl<E: Lanes, const G: usize, const N: usize, const STREAM: bool> Nibbles<'_, E
             .get(t)
             .unwrap_or(&[[0; LANES / 2]; N]);
         let [low, high, unit, transform] = *self.descriptors.get(t).unwrap_or(&[0; 4]);
-        // Ahead of the checksum, which reads it first.
-        if STREAM {
+        // Where there is so much that it comes from memory; ahead of the checksum, which reads it first.
+        if self.place.is_streamed() {
             s.prefetch(codes.as_ptr().wrapping_byte_add(RUN).cast());
         }
         Packed {
@@ -604,12 +650,10 @@ impl<E: Lanes, const G: usize, const N: usize, const STREAM: bool> Nibbles<'_, E
     }
 
     #[inline(always)]
-    fn put<S: Simd>(&mut self, s: S, t: usize, tile: &Packed<S, N>, n: Tile<S, N>) {
+    fn put<S: Simd, const N: usize>(&mut self, s: S, t: usize, tile: &Packed<S, N>, n: Tile<S, N>) {
         let unit = wire_unit(self.base, tile.descriptor.unit).to_bits();
         let table = self.tables.and_then(|tables| tables.get(t));
-        if let Some(out) = self.out.get_mut(t) {
-            put::<S, E, N, G, STREAM>(s, scaled(s, n, unit, table), out);
-        }
+        self.place.put(s, t, scaled(s, n, unit, table));
     }
 }
 
@@ -662,23 +706,11 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Tail<'_, E, 
         }
         let mut values = [[E::zeroed(); LANES]; N];
         for (y, values) in y.into_iter().zip(&mut values) {
-            E::store::<S, false>(s, y, values);
+            E::store(s, y, values);
         }
         let len = self.out.len();
         copy(self.out, part(values.as_flattened(), 0..len));
         Ok(())
-    }
-}
-
-/// Stores a whole tile.
-#[inline(always)]
-fn put<S: Simd, E: Lanes, const N: usize, const G: usize, const STREAM: bool>(
-    s: S,
-    y: Tile<S, N>,
-    out: &mut [E; G],
-) {
-    for (y, out) in y.into_iter().zip(out.as_chunks_mut::<LANES>().0) {
-        E::store::<S, STREAM>(s, y, out);
     }
 }
 

@@ -3,7 +3,7 @@
 use bytemuck::Pod;
 use half::{bf16, f16};
 
-use crate::arch::{LANES, Simd};
+use crate::arch::{LANES, Line, Simd};
 use crate::frame::SourceType;
 
 mod sealed {
@@ -189,8 +189,10 @@ impl Element for bf16 {
 /// Elements in and out of vectors.
 pub(crate) trait Lanes: Element {
     fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F;
-    /// Past the caches where `STREAM`. No lane is a NaN.
-    fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]);
+    /// No lane is a NaN.
+    fn store<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]);
+    /// The same past the caches, where it is lines that are written.
+    fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]);
     /// The bits of the largest magnitude of a row, as f32: above those of infinity where a NaN is in it.
     fn peak_bits<S: Simd>(s: S, row: &[Self]) -> i32;
 }
@@ -210,8 +212,12 @@ impl Lanes for f32 {
         s.load(from)
     }
     #[inline(always)]
-    fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
-        if STREAM { s.stream(v, to) } else { s.store(v, to) }
+    fn store<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]) {
+        s.store(v, to);
+    }
+    #[inline(always)]
+    fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]) {
+        s.stream(v, to);
     }
     #[inline(always)]
     fn peak_bits<S: Simd>(s: S, row: &[Self]) -> i32 {
@@ -236,13 +242,17 @@ macro_rules! halves {
                 s.$load(bytemuck::cast_ref(from))
             }
             #[inline(always)]
-            fn store<S: Simd, const STREAM: bool>(s: S, v: S::F, to: &mut [Self; LANES]) {
-                if STREAM {
-                    let mut halves = [0; LANES];
-                    s.$store(v, &mut halves);
-                    s.stream_halves(&halves, bytemuck::cast_mut(to));
-                } else {
-                    s.$store(v, bytemuck::cast_mut(to));
+            fn store<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]) {
+                s.$store(v, bytemuck::cast_mut(to));
+            }
+            #[inline(always)]
+            fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]) {
+                let mut halves = [0u16; LANES];
+                s.$store(v, &mut halves);
+                let (_, lines, _) = bytemuck::pod_align_to_mut::<Self, Line>(to);
+                match lines {
+                    [line] => s.stream_line(bytemuck::cast_ref(&halves), line),
+                    _ => s.$store(v, bytemuck::cast_mut(to)),
                 }
             }
             #[inline(always)]

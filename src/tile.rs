@@ -51,7 +51,9 @@ impl Ahead {
     /// is asked for before its page is.
     #[inline(always)]
     pub(crate) fn prefetch<S: Simd, const N: usize>(&self, s: S, t: usize, half: usize) {
-        let half = self.first.wrapping_add((t + 1) * self.len + half * (self.len / 2));
+        let half = self
+            .first
+            .wrapping_add((t + 1) * self.len + half * (self.len / 2));
         for line in 0..N {
             s.prefetch(half.wrapping_add(line * (self.len / (2 * N))));
         }

@@ -5,7 +5,7 @@
 use core::arch::x86_64::*;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, one_at, signs_in, walsh};
+use crate::arch::{BLOCK, Folded, LANES, LINE, Line, Part, Simd, array, one_at, signs_in, walsh};
 
 /// Proof that the machine has AVX2 and F16C, and BMI1, BMI2 and POPCNT, which came before or with AVX2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -444,31 +444,6 @@ impl Simd for Avx2 {
             unsafe { _mm256_storeu_ps(to.add(8 * i), v) }
         }
     }
-    const STREAMS: bool = true;
-    #[inline(always)]
-    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
-        let offset = to.as_ptr().addr() % 32;
-        let at = to.as_mut_ptr();
-        match offset {
-            0 => {
-                for (i, v) in v.into_iter().enumerate() {
-                    // SAFETY: AVX2 by the token; 32 floats are writable behind the reference, aligned as asked for.
-                    unsafe { _mm256_stream_ps(at.add(8 * i), v) }
-                }
-            }
-            // Where allocators put large blocks.
-            16 => {
-                for (i, v) in v.into_iter().enumerate() {
-                    // SAFETY: as above.
-                    unsafe {
-                        _mm_stream_ps(at.add(8 * i), _mm256_castps256_ps128(v));
-                        _mm_stream_ps(at.add(8 * i + 4), _mm256_extractf128_ps::<1>(v));
-                    }
-                }
-            }
-            _ => self.store(v, to),
-        }
-    }
     #[inline(always)]
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]) {
         let to = to.as_mut_ptr();
@@ -500,25 +475,26 @@ impl Simd for Avx2 {
             }
         }
     }
+    const STREAMS: bool = true;
     #[inline(always)]
-    fn stream_halves(self, from: &[u16; LANES], to: &mut [u16; LANES]) {
-        let offset = to.as_ptr().addr() % 32;
-        let (from, at) = (from.as_ptr(), to.as_mut_ptr());
-        for i in 0..2 {
-            // SAFETY: AVX2 by the token; 64 bytes are readable and writable behind the references, at any alignment for
-            // the intrinsics that name it, and aligned as the others ask for.
-            unsafe {
-                let halves = _mm256_loadu_si256(from.add(16 * i).cast());
-                let at = at.add(16 * i);
-                match offset {
-                    0 => _mm256_stream_si256(at.cast(), halves),
-                    16 => {
-                        _mm_stream_si128(at.cast(), _mm256_castsi256_si128(halves));
-                        _mm_stream_si128(at.add(8).cast(), _mm256_extracti128_si256::<1>(halves));
-                    }
-                    _ => _mm256_storeu_si256(at.cast(), halves),
-                }
-            }
+    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
+        if !to.as_ptr().addr().is_multiple_of(LINE) {
+            return self.store(v, to);
+        }
+        let to = to.as_mut_ptr();
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: AVX2 by the token; 32 floats are writable behind the reference, aligned as asked for.
+            unsafe { _mm256_stream_ps(to.add(8 * i), v) }
+        }
+    }
+    #[inline(always)]
+    fn stream_line(self, from: &[u8; LINE], to: &mut Line) {
+        let (from, to): (*const __m256i, *mut __m256i) = (from.as_ptr().cast(), to.0.as_mut_ptr().cast());
+        // SAFETY: AVX2 by the token; 64 bytes are readable behind the one reference, and writable behind the other,
+        // aligned as asked for.
+        unsafe {
+            _mm256_stream_si256(to, _mm256_loadu_si256(from));
+            _mm256_stream_si256(to.add(1), _mm256_loadu_si256(from.add(1)));
         }
     }
     #[inline(always)]

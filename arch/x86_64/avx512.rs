@@ -5,7 +5,7 @@
 
 use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
-use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, one_at, signs_in, walsh};
+use crate::arch::{BLOCK, Folded, LANES, LINE, Line, Part, Simd, array, one_at, signs_in, walsh};
 
 /// Proof that the machine has AVX-512 F, BW, VL and VBMI, and what AVX2's token proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -301,18 +301,6 @@ macro_rules! joined {
 }
 
 impl Avx512 {
-    /// Registers as AVX2 has them.
-    #[inline(always)]
-    fn halves(self, a: [__m512; 2]) -> [__m256; 4] {
-        let a = each!(_mm512_castps_si512, a);
-        avx512!([
-            _mm256_castsi256_ps(_mm512_castsi512_si256(a[0])),
-            _mm256_castsi256_ps(_mm512_extracti64x4_epi64::<1>(a[0])),
-            _mm256_castsi256_ps(_mm512_castsi512_si256(a[1])),
-            _mm256_castsi256_ps(_mm512_extracti64x4_epi64::<1>(a[1])),
-        ])
-    }
-
     /// Values in the low half, negated in the high one.
     #[inline(always)]
     fn with_negated(self, values: __m256i) -> __m512i {
@@ -438,19 +426,6 @@ impl Simd for Avx512 {
             _mm512_storeu_ps(to.add(16), v[1]);
         }
     }
-    const STREAMS: bool = true;
-    #[inline(always)]
-    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
-        if !to.as_ptr().addr().is_multiple_of(64) {
-            return self.0.stream(self.halves(v), to);
-        }
-        let to = to.as_mut_ptr();
-        // SAFETY: AVX-512 by the token; 32 floats are writable behind the reference, aligned as asked for.
-        unsafe {
-            _mm512_stream_ps(to, v[0]);
-            _mm512_stream_ps(to.add(16), v[1]);
-        }
-    }
     #[inline(always)]
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]) {
         let to = to.as_mut_ptr();
@@ -481,9 +456,25 @@ impl Simd for Avx512 {
             _mm512_storeu_epi16(to.as_mut_ptr().cast(), words);
         }
     }
+    const STREAMS: bool = true;
     #[inline(always)]
-    fn stream_halves(self, from: &[u16; LANES], to: &mut [u16; LANES]) {
-        self.0.stream_halves(from, to);
+    fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
+        if !to.as_ptr().addr().is_multiple_of(LINE) {
+            return self.store(v, to);
+        }
+        let to = to.as_mut_ptr();
+        // SAFETY: AVX-512 by the token; 32 floats are writable behind the reference, aligned as asked for.
+        unsafe {
+            _mm512_stream_ps(to, v[0]);
+            _mm512_stream_ps(to.add(16), v[1]);
+        }
+    }
+    #[inline(always)]
+    fn stream_line(self, from: &[u8; LINE], to: &mut Line) {
+        let (from, to) = (from.as_ptr().cast(), to.0.as_mut_ptr().cast());
+        // SAFETY: AVX-512 by the token; 64 bytes are readable behind the one reference, and writable behind the other,
+        // aligned as asked for.
+        unsafe { _mm512_stream_ps(to, _mm512_loadu_ps(from)) }
     }
     #[inline(always)]
     fn fence(self) {

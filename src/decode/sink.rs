@@ -1,0 +1,284 @@
+//! Where decoded elements go: straight to the output, or past the caches where there is so much of it that it would not
+//! stay in them.
+//!
+//! What goes past the caches must leave as whole lines. Tiles are lines where every row starts at one. Elsewhere (an
+//! allocator's large blocks start 16 bytes into a line) they are decoded into one half of a [`Stage`], and leave the other
+//! half meanwhile, in order, as tiles are not decoded.
+
+use crate::arch::{LANES, LINE, Line, Simd};
+use crate::element::{Element, Lanes};
+use crate::part::{copy, from, part, part_mut, split, split_mut};
+use crate::rotate::Tile;
+
+/// Tiles that are decoded together, of `G` elements: as many as half a stage holds, and 32 at the most.
+pub(super) const fn tiles_together<const G: usize>() -> usize {
+    if STAGED / G < 32 { STAGED / G } else { 32 }
+}
+
+/// Whether all of some rows' tiles of 64 are whole lines.
+pub(super) fn rows_are_lines<E>(rows: &[E], width: usize) -> bool {
+    rows.as_ptr().addr().is_multiple_of(LINE) && (width * size_of::<E>()).is_multiple_of(LINE)
+}
+
+/// Elements of half a stage.
+const STAGED: usize = 2048;
+
+/// Elements that have room before them: those of a line that was not whole.
+const CARRIED: usize = 32;
+
+/// Two places that elements are decoded to before they are stored past the caches. Aligned as the lines that tiles are
+/// made of.
+#[repr(C, align(64))]
+pub(super) struct Stage<E>([[E; CARRIED + STAGED]; 2]);
+
+impl<E: Element> Stage<E> {
+    pub(super) fn new() -> Self {
+        Self([[E::zeroed(); CARRIED + STAGED]; 2])
+    }
+}
+
+/// An output that is written from its start to its end.
+pub(super) struct Sink<'s, 'k, E> {
+    /// What is not written yet.
+    rest: &'k mut [E],
+    staged: Option<Staged<'s, 'k, E>>,
+}
+
+struct Staged<'s, 'k, E> {
+    stage: &'s mut Stage<E>,
+    /// The half to fill.
+    free: usize,
+    /// How many elements stand before it that are the first of [`Sink::rest`].
+    carried: usize,
+    /// Where in the other half the lines begin that wait, and where they are to go.
+    start: usize,
+    lines: &'k mut [Line],
+}
+
+impl<'s, 'k, E: Lanes> Sink<'s, 'k, E> {
+    /// Writes to `out`, by way of a stage where one is given.
+    #[inline(always)]
+    pub(super) fn new(out: &'k mut [E], stage: Option<&'s mut Stage<E>>) -> Self {
+        let staged = stage.map(|stage| Staged {
+            stage,
+            free: 0,
+            carried: 0,
+            start: 0,
+            lines: &mut [],
+        });
+        Self { rest: out, staged }
+    }
+
+    /// Where the next `count` tiles are to be put, [`tiles_together`] at the most; [`Sink::advance`] follows.
+    #[inline(always)]
+    pub(super) fn place<const G: usize, const LINES: bool>(
+        &mut self,
+        count: usize,
+    ) -> Place<'_, 'k, E, G, LINES> {
+        let Some(staged) = &mut self.staged else {
+            let (tiles, _) = split_mut(&mut *self.rest, count * G);
+            return Place {
+                tiles: tiles.as_chunks_mut().0,
+                waiting: None,
+            };
+        };
+        let [first, second] = &mut staged.stage.0;
+        let (free, other) = if staged.free == 0 {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        Place {
+            tiles: part_mut(free, CARRIED..CARRIED + count * G).as_chunks_mut().0,
+            waiting: Some(Waiting {
+                from: bytemuck::cast_slice(from(other, staged.start)).as_chunks().0,
+                lines: core::mem::take(&mut staged.lines),
+            }),
+        }
+    }
+
+    /// Goes on after `count` elements, which the last place was filled with.
+    #[inline(always)]
+    pub(super) fn advance(&mut self, count: usize) {
+        let Some(staged) = &mut self.staged else {
+            (_, self.rest) = split_mut(core::mem::take(&mut self.rest), count);
+            return;
+        };
+        let (free, other) = (staged.free % 2, (staged.free + 1) % 2);
+        let start = CARRIED - staged.carried;
+        let filled = staged.carried + count;
+        // What ends within a line waits for those that follow.
+        let end = self.rest.as_ptr().addr() + filled * size_of::<E>();
+        let beyond = (end % LINE / size_of::<E>()).min(filled);
+        let (to, rest) = split_mut(core::mem::take(&mut self.rest), filled - beyond);
+        self.rest = rest;
+        let (head, lines, tail) = bytemuck::pod_align_to_mut::<E, Line>(to);
+        let [first, last] = [head.len(), filled - beyond - tail.len()];
+        copy(head, part(&staged.stage.0[free], start..start + first));
+        copy(
+            tail,
+            part(&staged.stage.0[free], start + last..start + last + tail.len()),
+        );
+        let mut carried = [E::zeroed(); CARRIED];
+        let carried = part_mut(&mut carried, 0..beyond);
+        copy(
+            carried,
+            part(&staged.stage.0[free], start + filled - beyond..start + filled),
+        );
+        copy(
+            part_mut(&mut staged.stage.0[other], CARRIED - beyond..CARRIED),
+            carried,
+        );
+        // The half that is full has what waits, and the other one is free: nothing waits there any more.
+        (staged.start, staged.lines) = (start + first, lines);
+        (staged.free, staged.carried) = (other, beyond);
+    }
+
+    /// The next `count` elements themselves, to be written at once.
+    #[inline(always)]
+    pub(super) fn direct(&mut self, count: usize) -> &'k mut [E] {
+        if let Some(staged) = &mut self.staged {
+            let (to, rest) = split_mut(core::mem::take(&mut self.rest), staged.carried);
+            self.rest = rest;
+            let half = &staged.stage.0[staged.free % 2];
+            copy(to, part(half, CARRIED - staged.carried..CARRIED));
+            staged.carried = 0;
+        }
+        let (now, rest) = split_mut(core::mem::take(&mut self.rest), count);
+        self.rest = rest;
+        now
+    }
+
+    /// Writes what is not written yet.
+    #[inline(always)]
+    pub(super) fn finish<S: Simd>(mut self, s: S) {
+        self.direct(0);
+        self.place::<1, false>(0).finish(s);
+    }
+}
+
+/// Tiles to be decoded, in any order; with `LINES` they go past the caches, being whole lines.
+pub(super) struct Place<'p, 'k, E, const G: usize, const LINES: bool> {
+    tiles: &'p mut [[E; G]],
+    /// What is to be stored meanwhile.
+    waiting: Option<Waiting<'p, 'k>>,
+}
+
+impl<E: Lanes, const G: usize, const LINES: bool> Place<'_, '_, E, G, LINES> {
+    /// Whether the output goes past the caches.
+    #[inline(always)]
+    pub(super) fn is_streamed(&self) -> bool {
+        LINES || self.waiting.is_some()
+    }
+
+    /// Writes tile `t`.
+    #[inline(always)]
+    pub(super) fn put<S: Simd, const N: usize>(&mut self, s: S, t: usize, y: Tile<S, N>) {
+        if let Some(out) = self.tiles.get_mut(t) {
+            for (y, out) in y.into_iter().zip(out.as_chunks_mut::<LANES>().0) {
+                if LINES {
+                    E::stream(s, y, out);
+                } else {
+                    E::store(s, y, out);
+                }
+            }
+        }
+        if let Some(waiting) = &mut self.waiting {
+            waiting.store(s, G * size_of::<E>() / LINE);
+        }
+    }
+
+    /// All tiles are written.
+    #[inline(always)]
+    pub(super) fn finish<S: Simd>(self, s: S) {
+        if let Some(mut waiting) = self.waiting {
+            waiting.store(s, usize::MAX);
+        }
+    }
+}
+
+/// Lines to be stored past the caches.
+struct Waiting<'p, 'k> {
+    from: &'p [[u8; LINE]],
+    lines: &'k mut [Line],
+}
+
+impl Waiting<'_, '_> {
+    /// Stores some of them.
+    #[inline(always)]
+    fn store<S: Simd>(&mut self, s: S, most: usize) {
+        let most = most.min(self.lines.len());
+        let (now, later) = split_mut(core::mem::take(&mut self.lines), most);
+        let (from, rest) = split(self.from, most);
+        for (line, from) in now.iter_mut().zip(from) {
+            s.stream_line(from, line);
+        }
+        (self.from, self.lines) = (rest, later);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use half::{bf16, f16};
+
+    use crate::arch::Level;
+    use crate::config::{Config, TileSize};
+    use crate::decode::Decoder;
+    use crate::element::Element;
+    use crate::encode::Encoder;
+    use crate::frame::Frame;
+
+    /// Rows of `width`, every third one zeros, which `GRADIENT` drops.
+    fn tensor<E: Element>(rows: u32, width: u32) -> std::vec::Vec<E> {
+        let value = |i: u32| {
+            let hash = (i + 1).wrapping_mul(0x9e37_79b9) ^ (i >> 3);
+            let x = (hash >> 8) as f32 / 16_777_216.0 - 0.5;
+            if hash.is_multiple_of(61) { 20.0 * x } else { x }
+        };
+        let dropped = |i: u32| (i / width) % 3 == 1;
+        (0..rows * width)
+            .map(|i| E::from_f32(if dropped(i) { 0.0 } else { value(i) }))
+            .collect()
+    }
+
+    fn check<E: Element + PartialEq + core::fmt::Debug>(config: Config, rows: u32, width: u32) {
+        let x = tensor::<E>(rows, width);
+        let mut frame = std::vec![0; config.max_frame_len(rows, width, E::SOURCE).expect("small")];
+        let encoder = Encoder::new(config).expect("valid");
+        let len = encoder.encode(&x, rows, width, &mut frame).expect("finite");
+        let parsed = Frame::parse(&frame[..len], None).expect("whole");
+        let mut expected = x.clone();
+        let scalar = Decoder::new().with_level(Level::SCALAR);
+        scalar.decode(&frame[..len], &mut expected).expect("whole");
+        for level in Level::available() {
+            let decoder = Decoder::new().with_level(level);
+            // From everywhere in a line, with elements before and after that must stay.
+            for at in 0..=64 / size_of::<E>() {
+                let mark = E::from_f32(-77.0);
+                let mut out = std::vec![mark; x.len() + 2 * 64];
+                let own = &mut out[at..at + x.len()];
+                let result = decoder.some_rows(&parsed, 0..rows, E::elements_mut(own), true);
+                assert_eq!(result, Ok(()));
+                let case = (level.name(), config.tile, width, at);
+                assert!(out[at..at + x.len()] == expected, "{case:?}");
+                let outside = out[..at].iter().chain(&out[at + x.len()..]);
+                assert!(outside.into_iter().all(|x| *x == mark), "{case:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_past_the_caches_is_what_does_not() {
+        for tile in [TileSize::G32, TileSize::G64, TileSize::G128] {
+            // Rows shorter than a tile, of one, with a tail, of lines and not, and more tiles than go together.
+            for width in [5, 64, 100, 128, 32 * 67, 64 * 70 + 8] {
+                for config in [Config::INT4, Config::MIXED, Config::GRADIENT] {
+                    let config = Config { tile, ..config };
+                    check::<f32>(config, 4, width);
+                    check::<f16>(config, 4, width);
+                    check::<bf16>(config, 4, width);
+                }
+            }
+        }
+    }
+}
