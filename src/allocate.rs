@@ -2,6 +2,8 @@
 //! without moving or copying any.
 
 use crate::arch::{BLOCK, Folded, LANES, Simd, array};
+use crate::frame;
+use crate::part::part;
 use crate::rotate::Tile;
 
 /// log2(1 + t) / t on sqrt(1/2) <= 1 + t <= sqrt(2): a minimax fit, 2e-6 in the logarithm.
@@ -62,6 +64,138 @@ pub(crate) fn entropies<S: Simd>(s: S, magnitudes: &[f64; BLOCK], logarithms: &[
     })
 }
 
+/// `log2 m - m + 1` on 1 <= m < 2, times 2^23: a minimax fit, 6.4e-4 in the logarithm.
+const ROUGH: [f32; 4] = [-9_677_272.0, 17_178_897.0, -8_823_767.0, 1_327_486.4];
+
+/// No rough entropy is farther from [`entropies`]' than this, where the sum of magnitudes is 0 or [`ROUGH_LEAST`] at least:
+/// the fit's error, and what rounds sums of numbers 127 above the logarithms.
+const ROUGH_ERROR: f32 = 1e-3;
+
+/// Below this, magnitudes may be subnormal, of which the rough logarithm means nothing.
+const ROUGH_LEAST: f32 = 1e-25;
+
+/// As [`entropy_sums`], with a logarithm that is 2^23 times one 127 larger, but for the first of [`ROUGH`], and rough: the
+/// bits of a number are 2^23 times its exponent plus its mantissa.
+#[inline(always)]
+pub(crate) fn rough_sums<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
+    let mut magnitudes = s.splat(0.0);
+    let mut logarithms = s.splat(0.0);
+    for &x in x {
+        let a = s.abs(x);
+        let bits = s.bits(a);
+        let mantissa = s.add_i(s.shr::<9>(s.shl::<9>(bits)), s.splat_i(127 << 23));
+        let m = s.float_of_bits(mantissa);
+        let mut bend = s.splat(ROUGH[3]);
+        for &coefficient in ROUGH[1..3].iter().rev() {
+            bend = s.add(s.mul(bend, m), s.splat(coefficient));
+        }
+        let logarithm = s.add(s.to_float(bits), s.mul(bend, m));
+        magnitudes = s.add(magnitudes, a);
+        logarithms = s.add(logarithms, s.mul(a, logarithm));
+    }
+    (s.fold_add(magnitudes), s.fold_add(logarithms))
+}
+
+/// Entropies from what [`rough_sums`] gives; `None` where magnitudes are too small for that.
+#[inline(always)]
+pub(crate) fn rough_entropies<S: Simd>(
+    s: S,
+    magnitudes: &[f32; BLOCK],
+    logarithms: &[f32; BLOCK],
+) -> Option<[f32; BLOCK]> {
+    let mut lanes = [1.0; LANES];
+    for (lane, &magnitude) in lanes.iter_mut().zip(magnitudes) {
+        *lane = magnitude;
+    }
+    s.store(log2(s, s.load(&lanes)), &mut lanes);
+    let mut small = 0;
+    let mut entropies = [0.0; BLOCK];
+    for t in 0..BLOCK {
+        let mean = (logarithms[t] / magnitudes[t] + ROUGH[0]) * (1.0 / (1 << 23) as f32) - 127.0;
+        let entropy = lanes[t] - mean;
+        // Not where it is NaN either.
+        entropies[t] = if entropy > 0.0 { entropy } else { 0.0 };
+        small |= i32::from(magnitudes[t] > 0.0) & i32::from(magnitudes[t] < ROUGH_LEAST);
+    }
+    (small == 0).then_some(entropies)
+}
+
+/// Tiles that are so close to the limit of what is selected that rough entropies do not tell, in order.
+#[derive(Debug)]
+pub(crate) struct Close {
+    tiles: [u32; BLOCK],
+    count: usize,
+    /// How many of them are selected.
+    wanted: usize,
+}
+
+impl Close {
+    pub(crate) fn tiles(&self) -> &[u32] {
+        part(&self.tiles, 0..self.count)
+    }
+
+    /// Whether it is to be found out which.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.wanted < self.count
+    }
+
+    /// Sets the bits of those whose keys, which are in the same order, are the highest; of equal keys the first come first.
+    /// Where it is not to be found out they may be any.
+    pub(crate) fn select(&self, keys: &[[u8; 4]; BLOCK], map: &mut [u8]) {
+        let keys = array!(BLOCK, t => u32::from_le_bytes(keys[t]));
+        for (i, &tile) in self.tiles().iter().enumerate() {
+            let mut before = 0;
+            for j in 0..self.count.min(BLOCK) {
+                before += usize::from((keys[j] > keys[i % BLOCK]) | ((keys[j] == keys[i % BLOCK]) & (j < i)));
+            }
+            if before < self.wanted {
+                frame::set_bit(map, tile as usize);
+            }
+        }
+    }
+}
+
+/// As [`select`] of the highest, as far as keys of rough entropies tell, and the tiles of which they do not. `None` where
+/// these are more than a block.
+#[inline(always)]
+pub(crate) fn select_roughly(keys: &[[u8; 4]], count: usize, map: &mut [u8]) -> Option<Close> {
+    map.fill(0);
+    let mut close = Close {
+        tiles: [0; BLOCK],
+        count: 0,
+        wanted: 0,
+    };
+    if count == 0 || count > keys.len() {
+        return Some(close);
+    }
+    // Somewhat finer than what is known of an entropy, which is 7 at most.
+    const BITS: u32 = 10;
+    let (last, _) = search(keys, count as u32, u32::MAX, BITS);
+    // The last one selected is between these.
+    let [most, least] = [!last, !(last | ((1 << BITS) - 1))].map(f32::from_bits);
+    let certain = (most + 2.0 * ROUGH_ERROR).to_bits();
+    let possible = (least - 2.0 * ROUGH_ERROR).max(0.0).to_bits();
+    let mut high = 0;
+    for (i, (keys, byte)) in keys.chunks(8).zip(map).enumerate() {
+        let (mut above, mut near) = (0, 0);
+        for (i, key) in keys.iter().enumerate() {
+            let key = u32::from_le_bytes(*key);
+            above |= u32::from(key > certain) << i;
+            near |= u32::from(key >= possible) << i;
+        }
+        *byte = above as u8;
+        high += above.count_ones();
+        near ^= above;
+        while near != 0 {
+            *close.tiles.get_mut(close.count)? = (8 * i) as u32 + near.trailing_zeros();
+            close.count += 1;
+            near &= near - 1;
+        }
+    }
+    close.wanted = count.saturating_sub(high as usize);
+    Some(close)
+}
+
 /// A key that orders as the number does; `score` is not negative.
 #[inline(always)]
 pub(crate) fn key(score: f32) -> [u8; 4] {
@@ -75,18 +209,11 @@ pub(crate) enum End {
     Lowest,
 }
 
-/// Sets the bits of `map`, of which bit `i % 8` of byte `i / 8` is key `i`'s, where a key is among the `count` highest or
-/// lowest, and clears those of the others; of equal keys the first come first. The last key selected is searched two
-/// bits at a time, by counts of the keys below three limits: nothing is moved, and a compiler makes vectors of the counts.
+/// The last of the `count` lowest keys, with the bits of `flip` changed, and how many are below it. The lowest `unknown` bits
+/// of it may be left open: they are then 0. It is searched two bits at a time, by counts of the keys below three limits:
+/// nothing is moved, and a compiler makes vectors of the counts.
 #[inline(always)]
-pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, map: &mut [u8]) {
-    map.fill(0);
-    if count == 0 || count > keys.len() {
-        return;
-    }
-    let count = count as u32;
-    // Searching the lowest of flipped keys finds the highest.
-    let flip = if end == End::Highest { u32::MAX } else { 0 };
+fn search(keys: &[[u8; 4]], count: u32, flip: u32, unknown: u32) -> (u32, u32) {
     let read = |key: &[u8; 4]| u32::from_le_bytes(*key) ^ flip;
     let (mut some, mut all) = (0, u32::MAX);
     for key in keys {
@@ -94,9 +221,11 @@ pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, map: &mut [u8]) {
         all &= read(key);
     }
     // Fewer than `count` keys are below `last`: so many are. The bits above those in which keys differ are known.
-    let unknown = (32 - (some ^ all).leading_zeros()).next_multiple_of(2);
-    let (mut last, mut below) = (all.unbounded_shr(unknown).unbounded_shl(unknown), 0u32);
-    for shift in (0..unknown).step_by(2).rev() {
+    let differ = (32 - (some ^ all).leading_zeros())
+        .next_multiple_of(2)
+        .max(unknown);
+    let (mut last, mut below) = (all.unbounded_shr(differ).unbounded_shl(differ), 0u32);
+    for shift in (unknown..differ).step_by(2).rev() {
         let limits = array!(3, i => last + ((i as u32 + 1) << shift));
         let [mut first, mut second, mut third] = [0u32; 3];
         for key in keys {
@@ -111,6 +240,22 @@ pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, map: &mut [u8]) {
             }
         }
     }
+    (last, below)
+}
+
+/// Sets the bits of `map`, of which bit `i % 8` of byte `i / 8` is key `i`'s, where a key is among the `count` highest or
+/// lowest, and clears those of the others; of equal keys the first come first.
+#[inline(always)]
+pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, map: &mut [u8]) {
+    map.fill(0);
+    if count == 0 || count > keys.len() {
+        return;
+    }
+    let count = count as u32;
+    // Searching the lowest of flipped keys finds the highest.
+    let flip = if end == End::Highest { u32::MAX } else { 0 };
+    let (last, below) = search(keys, count, flip, 0);
+    let read = |key: &[u8; 4]| u32::from_le_bytes(*key) ^ flip;
     // Of the keys that are the last one, so many are still selected.
     let mut remaining = count - below;
     for (keys, byte) in keys.chunks(8).zip(map) {
@@ -127,6 +272,7 @@ pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, map: &mut [u8]) {
 mod tests {
     use super::*;
     use crate::arch::Scalar;
+    use crate::tile;
 
     #[test]
     fn log2_is_close_everywhere() {
@@ -157,6 +303,78 @@ mod tests {
         spike[1][3] = -1.75;
         assert!(entropy(&spike) < 1e-5);
         assert_eq!(entropy(&[[0.0; LANES]; 2]), 0.0);
+    }
+
+    /// A number of 16 bits at random.
+    fn draw(state: &mut u32) -> u32 {
+        *state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        *state >> 16
+    }
+
+    #[test]
+    fn rough_entropies_are_as_close_as_they_say() {
+        let mut state = 7;
+        let mut worst = 0.0f32;
+        for case in 0..4000 {
+            let octaves = [1, 3, 10, 40, 100][case % 5];
+            let mut x = [[0.0; LANES]; 2];
+            for x in x.as_flattened_mut() {
+                let magnitude = (1.0 + draw(&mut state) as f32 / 65536.0)
+                    * f32::from_bits((127 - draw(&mut state) % octaves) << 23);
+                let sign = if draw(&mut state) & 1 == 0 { 1.0 } else { -1.0 };
+                // Zeros, and subnormal numbers beside others.
+                *x = match draw(&mut state) % 32 {
+                    0 => 0.0,
+                    1 => f32::from_bits(draw(&mut state)),
+                    _ => sign * magnitude,
+                };
+            }
+            let (magnitudes, logarithms) = rough_sums::<_, 2>(Scalar, &x);
+            let [magnitudes, logarithms] =
+                [magnitudes, logarithms].map(|folded| [tile::single(folded, |a, b| a + b); BLOCK]);
+            let rough = rough_entropies(Scalar, &magnitudes, &logarithms).expect("large enough")[5];
+            worst = worst.max((rough - entropy(&x)).abs());
+        }
+        assert!((ROUGH_ERROR / 4.0..ROUGH_ERROR).contains(&worst), "{worst}");
+        assert_eq!(
+            rough_entropies(Scalar, &[0.0; BLOCK], &[0.0; BLOCK]),
+            Some([0.0; BLOCK])
+        );
+        let mut magnitudes = [1.0; BLOCK];
+        magnitudes[BLOCK - 1] = 1e-30;
+        assert_eq!(rough_entropies(Scalar, &magnitudes, &[0.0; BLOCK]), None);
+    }
+
+    #[test]
+    fn rough_selection_is_selection() {
+        let mut state = 3;
+        let (mut open, mut given_up) = (0, 0);
+        for case in 0..2000 {
+            let n = 1 + draw(&mut state) as usize % 90;
+            let spread = [0.0, 0.003, 0.05, 1.0][case % 4];
+            let (mut fine, mut rough) = ([[0; 4]; 90], [[0; 4]; 90]);
+            for (fine, rough) in fine.iter_mut().zip(&mut rough) {
+                let entropy = 5.0 + spread * (draw(&mut state) % 512) as f32 / 512.0;
+                let error = ROUGH_ERROR * (draw(&mut state) as f32 / 32768.0 - 1.0);
+                (*fine, *rough) = (key(entropy), key(entropy + error));
+            }
+            let (fine, rough) = (&fine[..n], &rough[..n]);
+            let count = draw(&mut state) as usize % (n + 1);
+            let (mut expected, mut got) = ([0; 12], [0xff; 12]);
+            select(fine, count, End::Highest, &mut expected);
+            let Some(close) = select_roughly(rough, count, &mut got) else {
+                given_up += 1;
+                continue;
+            };
+            open += u32::from(close.is_open());
+            let mut keys = [[0; 4]; BLOCK];
+            for (key, &t) in keys.iter_mut().zip(close.tiles()) {
+                *key = fine[t as usize];
+            }
+            close.select(&keys, &mut got);
+            assert_eq!(got, expected, "case {case}, {count} of {n}");
+        }
+        assert!(open > 100 && given_up > 100, "{open} {given_up}");
     }
 
     #[test]
