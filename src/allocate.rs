@@ -177,15 +177,17 @@ pub(crate) fn select_roughly(keys: &[[u8; 4]], count: usize, map: &mut [u8]) -> 
     let possible = (least - 2.0 * ROUGH_ERROR).max(0.0).to_bits();
     let mut high = 0;
     for (i, (keys, byte)) in keys.chunks(8).zip(map).enumerate() {
-        let (mut above, mut near) = (0, 0);
-        for (i, key) in keys.iter().enumerate() {
-            let key = u32::from_le_bytes(*key);
-            above |= u32::from(key > certain) << i;
-            near |= u32::from(key >= possible) << i;
-        }
-        *byte = above as u8;
+        let all = u8::MAX >> (8 - keys.len().clamp(1, 8));
+        let keys = eight(keys, 0, 0);
+        let above = !at_most(&keys, certain);
+        let below = if possible == 0 {
+            0
+        } else {
+            at_most(&keys, possible - 1)
+        };
+        let mut near = all & !below & !above;
+        *byte = above;
         high += above.count_ones();
-        near ^= above;
         while near != 0 {
             *close.tiles.get_mut(close.count)? = (8 * i) as u32 + near.trailing_zeros();
             close.count += 1;
@@ -255,17 +257,38 @@ pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, map: &mut [u8]) {
     // Searching the lowest of flipped keys finds the highest.
     let flip = if end == End::Highest { u32::MAX } else { 0 };
     let (last, below) = search(keys, count, flip, 0);
-    let read = |key: &[u8; 4]| u32::from_le_bytes(*key) ^ flip;
     // Of the keys that are the last one, so many are still selected.
     let mut remaining = count - below;
     for (keys, byte) in keys.chunks(8).zip(map) {
-        for (i, key) in keys.iter().enumerate() {
-            let key = read(key);
-            let one_of_the_last = (key == last) & (remaining > 0);
-            remaining -= u32::from(one_of_the_last);
-            *byte |= u8::from((key < last) | one_of_the_last) << i;
+        let keys = eight(keys, flip, u32::MAX);
+        let up_to_last = at_most(&keys, last);
+        *byte = if last == 0 { 0 } else { at_most(&keys, last - 1) };
+        let mut of_the_last = up_to_last ^ *byte;
+        while of_the_last != 0 && remaining > 0 {
+            *byte |= of_the_last & of_the_last.wrapping_neg();
+            of_the_last &= of_the_last - 1;
+            remaining -= 1;
         }
     }
+}
+
+/// Up to eight keys with the bits of `flip` changed, and `beyond` where there are no more.
+#[inline(always)]
+fn eight(keys: &[[u8; 4]], flip: u32, beyond: u32) -> [u32; 8] {
+    match keys.first_chunk::<8>() {
+        Some(keys) => array!(8, i => u32::from_le_bytes(keys[i]) ^ flip),
+        None => array!(8, i => keys.get(i).map_or(beyond, |key| u32::from_le_bytes(*key) ^ flip)),
+    }
+}
+
+/// Bit `i` is set where key `i` is `limit` at the most. A compiler makes vectors of this.
+#[inline(always)]
+fn at_most(keys: &[u32; 8], limit: u32) -> u8 {
+    let mut bits = [0u32; 8];
+    for i in 0..8 {
+        bits[i] = if keys[i] <= limit { 1 << i } else { 0 };
+    }
+    bits.iter().fold(0, |all, bit| all | bit) as u8
 }
 
 #[cfg(test)]
@@ -354,9 +377,10 @@ mod tests {
             let spread = [0.0, 0.003, 0.05, 1.0][case % 4];
             let (mut fine, mut rough) = ([[0; 4]; 90], [[0; 4]; 90]);
             for (fine, rough) in fine.iter_mut().zip(&mut rough) {
-                let entropy = 5.0 + spread * (draw(&mut state) % 512) as f32 / 512.0;
+                let entropy =
+                    if case % 32 < 4 { 0.0 } else { 5.0 } + spread * (draw(&mut state) % 512) as f32 / 512.0;
                 let error = ROUGH_ERROR * (draw(&mut state) as f32 / 32768.0 - 1.0);
-                (*fine, *rough) = (key(entropy), key(entropy + error));
+                (*fine, *rough) = (key(entropy), key((entropy + error).max(0.0)));
             }
             let (fine, rough) = (&fine[..n], &rough[..n]);
             let count = draw(&mut state) as usize % (n + 1);
