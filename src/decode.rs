@@ -317,57 +317,47 @@ impl<E: Lanes> Kernel for DecodeRows<'_, E> {
         }
         if const { S::STREAMS } && self.streamed {
             let header = self.frame.header();
-            if header.tile_len() != 64 || !sink::rows_are_lines(self.out, header.width as usize) {
-                return s.outline(Streamed(self));
-            }
-            let (rows, stage) = (self, None);
-            let result = s.outline(Each::<E, 2, 64, true> { rows, stage });
+            let whole = header.tile_len() == 64 && sink::rows_are_lines(self.out, header.width as usize);
+            let result = if whole {
+                s.outline(Each::<E, 2, 64, LINES>(self))
+            } else {
+                self.sized::<S, STAGED>(s)
+            };
             s.fence();
             return result;
         }
-        self.sized(s, None)
+        self.sized::<S, CACHED>(s)
     }
 }
 
-/// Rows that are stored past the caches: a function of its own, with a stack frame for no other.
-struct Streamed<'k, E>(DecodeRows<'k, E>);
-
-impl<S: Simd, E: Lanes> Part<S> for Streamed<'_, E> {
-    type Output = Result<(), DecodeError>;
-
-    #[inline(always)]
-    fn run(self, s: S) -> Self::Output {
-        let result = self.0.sized(s, Some(&mut Stage::new()));
-        s.fence();
-        result
-    }
-}
+/// The ways that rows are stored: as usual; past the caches, where tiles are whole lines; past them by way of a [`Stage`].
+const CACHED: u8 = 0;
+const LINES: u8 = 1;
+const STAGED: u8 = 2;
 
 /// Rows of tiles of one size: a function of its own, with a stack frame for no other.
-struct Each<'s, 'k, E, const N: usize, const G: usize, const LINES: bool> {
-    rows: DecodeRows<'k, E>,
-    stage: Option<&'s mut Stage<E>>,
-}
+struct Each<'k, E, const N: usize, const G: usize, const WAY: u8>(DecodeRows<'k, E>);
 
-impl<S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bool> Part<S>
-    for Each<'_, '_, E, N, G, LINES>
-{
+impl<S: Simd, E: Lanes, const N: usize, const G: usize, const WAY: u8> Part<S> for Each<'_, E, N, G, WAY> {
     type Output = Result<(), DecodeError>;
 
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
-        self.rows.each::<S, N, G, LINES>(s, self.stage)
+        match WAY {
+            LINES => self.0.each::<S, N, G, true>(s, None),
+            STAGED => self.0.each::<S, N, G, false>(s, Some(&mut Stage::new())),
+            _ => self.0.each::<S, N, G, false>(s, None),
+        }
     }
 }
 
 impl<E: Lanes> DecodeRows<'_, E> {
     #[inline(always)]
-    fn sized<S: Simd>(self, s: S, stage: Option<&mut Stage<E>>) -> Result<(), DecodeError> {
-        let (tile_len, rows) = (self.frame.header().tile_len(), self);
-        match tile_len {
-            32 => s.outline(Each::<E, 1, 32, false> { rows, stage }),
-            64 => s.outline(Each::<E, 2, 64, false> { rows, stage }),
-            _ => s.outline(Each::<E, 4, MAX_TILE, false> { rows, stage }),
+    fn sized<S: Simd, const WAY: u8>(self, s: S) -> Result<(), DecodeError> {
+        match self.frame.header().tile_len() {
+            32 => s.outline(Each::<E, 1, 32, WAY>(self)),
+            64 => s.outline(Each::<E, 2, 64, WAY>(self)),
+            _ => s.outline(Each::<E, 4, MAX_TILE, WAY>(self)),
         }
     }
 

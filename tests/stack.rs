@@ -9,8 +9,8 @@ mod common;
 use std::hint::black_box;
 
 use tahq::{
-    Config, Decoder, Effort, Element, Encoder, Exponents, Frame, Level, TileSize, bf16, estimate_exponents,
-    f16,
+    Config, Decoder, Effort, Element, Encoder, Exponents, Frame, Level, SourceType, TileSize, bf16,
+    estimate_exponents, f16,
 };
 
 /// Bytes that are painted below the caller's frame: more than any entry may take.
@@ -116,6 +116,33 @@ fn most<E: Element>(level: Level, tile: TileSize) -> ([usize; 3], usize) {
 /// What an entry may take at most: a bound that holds with some room, for other compilers.
 const ENCODE: usize = 20 << 10;
 const DECODE: usize = 6 << 10;
+/// The same of decoding so much that it goes past the caches, to where lines of them are not whole.
+const DECODE_MUCH: usize = 24 << 10;
+
+#[test]
+fn much_keeps_to_its_bound() {
+    let (rows, width) = (2048, 562);
+    let x = vec![1.5f32; (rows * width) as usize];
+    let mut frame = vec![
+        0;
+        Config::INT4
+            .max_frame_len(rows, width, SourceType::F32)
+            .expect("small")
+    ];
+    let encoder = Encoder::new(Config::INT4).expect("a valid configuration");
+    let len = encoder.encode(&x, rows, width, &mut frame).expect("encodes");
+    let mut y = vec![0.0f32; x.len()];
+    for level in Level::available() {
+        let decoder = Decoder::new().with_level(level);
+        let taken = depth(&mut || {
+            decoder.decode(&frame[..len], &mut y).expect("decodes");
+        });
+        assert_eq!(x, y);
+        println!("{}: {taken} bytes to decode 4 MiB", level.name());
+        assert!(taken <= DECODE_MUCH, "{}: {taken} of {DECODE_MUCH}", level.name());
+        y.fill(0.0);
+    }
+}
 
 #[test]
 fn every_entry_keeps_to_its_bound() {
