@@ -631,6 +631,57 @@ impl<S: Simd, const N: usize> Part<S> for RoughEntropies<'_, S, N> {
     }
 }
 
+/// What selection by entropies gives, from rough ones and those of the few tiles near the limit. Gives whether these were
+/// few, and nothing else was in the way.
+struct SelectRoughly<'k, S: Simd, const N: usize, const G: usize> {
+    source: &'k Source<'k>,
+    tiles: &'k mut Block<S, N>,
+    count: usize,
+    keys: &'k mut [[u8; 4]],
+    map: &'k mut [u8],
+}
+
+impl<S: Simd, const N: usize, const G: usize> Part<S> for SelectRoughly<'_, S, N, G> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self, s: S) -> bool {
+        let (source, tiles) = (self.source, self.tiles);
+        for (i, keys) in self.keys.chunks_mut(tiles_in_block::<S>(N)).enumerate() {
+            source.fill::<S, N, G, false>(s, i * tiles_in_block::<S>(N), tiles);
+            let Some(scores) = s.outline(RoughEntropies { block: &mut *tiles }) else {
+                return false;
+            };
+            for (key, score) in keys.iter_mut().zip(scores) {
+                *key = allocate::key(score);
+            }
+        }
+        let Some(close) = allocate::select_roughly(self.keys, self.count, self.map) else {
+            return false;
+        };
+        let mut keys = [[0; 4]; BLOCK];
+        if close.is_open() {
+            if close.tiles().len() > tiles_in_block::<S>(N) {
+                return false;
+            }
+            tiles.count = close.tiles().len();
+            for (i, &index) in close.tiles().iter().enumerate() {
+                s.outline(Load::<N, G> {
+                    row: source.row,
+                    index: index as usize,
+                    scale: source.scale,
+                    to: tiles.values(i),
+                });
+            }
+            let sums = s.outline(Entropies { block: &mut *tiles });
+            let entropies = allocate::entropies(s, &sums.0, &sums.1);
+            keys = array!(BLOCK, t => allocate::key(entropies[t]));
+        }
+        close.select(&keys, self.map);
+        true
+    }
+}
+
 pub(super) struct EncodeRows<'k> {
     pub(super) plan: &'k Plan<'k>,
     pub(super) rows: Range<u32>,
@@ -917,7 +968,16 @@ impl RowJob<'_> {
         let (head, keys) = split_mut(block, self.layout.descriptors().start);
         let map = part_mut(head, self.layout.map());
         let keys = part_mut(keys.as_chunks_mut::<4>().0, 0..self.layout.tiles);
-        if rank == Rank::Entropy && self.select_roughly::<S, N, G>(s, source, tiles, keys, map) {
+        let count = self.plan.header.quota as usize;
+        if rank == Rank::Entropy
+            && s.outline(SelectRoughly::<S, N, G> {
+                source,
+                tiles: &mut *tiles,
+                count,
+                keys: &mut *keys,
+                map: &mut *map,
+            })
+        {
             return;
         }
         for (i, keys) in keys.chunks_mut(tiles_in_block::<S>(N)).enumerate() {
@@ -937,52 +997,7 @@ impl RowJob<'_> {
                 *key = allocate::key(score);
             }
         }
-        allocate::select(keys, self.plan.header.quota as usize, End::Highest, map);
-    }
-
-    /// What selection by entropies gives, from rough ones and those of the few tiles near the limit. Gives whether these were
-    /// few, and nothing else was in the way.
-    #[inline(always)]
-    fn select_roughly<S: Simd, const N: usize, const G: usize>(
-        &self,
-        s: S,
-        source: &Source<'_>,
-        tiles: &mut Block<S, N>,
-        keys: &mut [[u8; 4]],
-        map: &mut [u8],
-    ) -> bool {
-        for (i, keys) in keys.chunks_mut(tiles_in_block::<S>(N)).enumerate() {
-            source.fill::<S, N, G, false>(s, i * tiles_in_block::<S>(N), tiles);
-            let Some(scores) = s.outline(RoughEntropies { block: &mut *tiles }) else {
-                return false;
-            };
-            for (key, score) in keys.iter_mut().zip(scores) {
-                *key = allocate::key(score);
-            }
-        }
-        let Some(close) = allocate::select_roughly(keys, self.plan.header.quota as usize, map) else {
-            return false;
-        };
-        let mut keys = [[0; 4]; BLOCK];
-        if close.is_open() {
-            if close.tiles().len() > tiles_in_block::<S>(N) {
-                return false;
-            }
-            tiles.count = close.tiles().len();
-            for (i, &index) in close.tiles().iter().enumerate() {
-                s.outline(Load::<N, G> {
-                    row: source.row,
-                    index: index as usize,
-                    scale: source.scale,
-                    to: tiles.values(i),
-                });
-            }
-            let sums = s.outline(Entropies { block: &mut *tiles });
-            let entropies = allocate::entropies(s, &sums.0, &sums.1);
-            keys = array!(BLOCK, t => allocate::key(entropies[t]));
-        }
-        close.select(&keys, map);
-        true
+        allocate::select(keys, count, End::Highest, map);
     }
 
     /// Whether some element might decode to an infinity, before its channel exponent or in the source type after it,
