@@ -12,7 +12,7 @@ use crate::rotate::Tile;
 
 /// Tiles that are decoded together, of `G` elements: as many as half a stage holds, and 32 at the most.
 pub(super) const fn tiles_together<const G: usize>() -> usize {
-    if STAGED / G < 32 { STAGED / G } else { 32 }
+    if HALF / G < 32 { HALF / G } else { 32 }
 }
 
 /// Whether all of some rows' tiles of 64 are whole lines.
@@ -21,7 +21,7 @@ pub(super) fn rows_are_lines<E>(rows: &[E], width: usize) -> bool {
 }
 
 /// Elements of half a stage.
-const STAGED: usize = 2048;
+const HALF: usize = 2048;
 
 /// Elements that have room before them: those of a line that was not whole.
 const CARRIED: usize = 32;
@@ -29,11 +29,11 @@ const CARRIED: usize = 32;
 /// Two places that elements are decoded to before they are stored past the caches. Aligned as the lines that tiles are
 /// made of.
 #[repr(C, align(64))]
-pub(super) struct Stage<E>([[E; CARRIED + STAGED]; 2]);
+pub(super) struct Stage<E>([[E; CARRIED + HALF]; 2]);
 
 impl<E: Element> Stage<E> {
     pub(super) fn new() -> Self {
-        Self([[E::zeroed(); CARRIED + STAGED]; 2])
+        Self([[E::zeroed(); CARRIED + HALF]; 2])
     }
 }
 
