@@ -226,7 +226,8 @@ mod tests {
     use crate::decode::Decoder;
     use crate::element::Element;
     use crate::encode::Encoder;
-    use crate::frame::Frame;
+    use crate::error::DecodeError;
+    use crate::frame::{CHECKSUM_LEN, Frame, HEADER_LEN};
 
     /// Rows of `width`, every third one zeros, which `GRADIENT` drops.
     fn tensor<E: Element>(rows: u32, width: u32) -> std::vec::Vec<E> {
@@ -279,6 +280,42 @@ mod tests {
                     check::<bf16>(config, 4, width);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn faults_are_those_of_the_usual_way() {
+        let (rows, width) = (5, 64 * 70 + 8);
+        let x = tensor::<f32>(rows, width);
+        let mut frame = std::vec![0; Config::INT4.max_frame_len(rows, width, f32::SOURCE).expect("small")];
+        let encoder = Encoder::new(Config::INT4).expect("valid");
+        let len = encoder.encode(&x, rows, width, &mut frame).expect("finite");
+        let header = *Frame::parse(&frame[..len], None).expect("whole").header();
+        let layout = header.row_layout(true);
+        let mut body = frame[HEADER_LEN..len - CHECKSUM_LEN].to_vec();
+        let last_row = header.prelude_len() + 4 * layout.len;
+        // Of a tile in the middle, and of the tail.
+        for tile in [40, 70] {
+            let transform = last_row + layout.descriptors().start + 4 * tile + 3;
+            let before = core::mem::replace(&mut body[transform], 0x01);
+            let frame = Frame::from_body(header, &body, None).expect("of the right length");
+            let expected = DecodeError::BadTransform {
+                row: 4,
+                tile: tile as u32,
+                found: 0x01,
+            };
+            for level in Level::available() {
+                let decoder = Decoder::new().with_level(level);
+                for at in [0, 1, 4] {
+                    let mut out = std::vec![0.0; x.len() + 4];
+                    let own = f32::elements_mut(&mut out[at..at + x.len()]);
+                    assert_eq!(decoder.some_rows(&frame, 0..rows, own, true), Err(expected));
+                    let own = &mut out[at..at + x.len()];
+                    assert_eq!(decoder.decode_rows(&frame, 0..rows, own), Err(expected));
+                    assert!(own.iter().all(|&x| x == 0.0));
+                }
+            }
+            body[transform] = before;
         }
     }
 }
