@@ -33,6 +33,17 @@ fn log2<S: Simd>(s: S, x: S::F) -> S::F {
     s.add(s.to_float(exponent), s.mul(sum, t))
 }
 
+/// [`log2`] of a block's numbers, and of ones beyond them.
+#[inline(always)]
+fn log2_of_each<S: Simd>(s: S, x: &[f32; BLOCK]) -> [f32; LANES] {
+    let mut lanes = [1.0; LANES];
+    for (lane, &x) in lanes.iter_mut().zip(x) {
+        *lane = x;
+    }
+    s.store(log2(s, s.load(&lanes)), &mut lanes);
+    lanes
+}
+
 /// Sums over a tile that give the Shannon entropy of its magnitudes `a`: of `a`, and of `a log2 a`. Those of tiles add
 /// up to those of their row.
 #[inline(always)]
@@ -51,12 +62,7 @@ pub(crate) fn entropy_sums<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Fo
 /// magnitude is 0.
 #[inline(always)]
 pub(crate) fn entropies<S: Simd>(s: S, magnitudes: &[f64; BLOCK], logarithms: &[f64; BLOCK]) -> [f32; BLOCK] {
-    let mut lanes = [1.0; LANES];
-    for (lane, &magnitude) in lanes.iter_mut().zip(magnitudes) {
-        *lane = magnitude as f32;
-    }
-    let whole = log2(s, s.load(&lanes));
-    s.store(whole, &mut lanes);
+    let lanes = log2_of_each(s, &array!(BLOCK, t => magnitudes[t] as f32));
     array!(BLOCK, t => {
         let entropy = f64::from(lanes[t]) - logarithms[t] / magnitudes[t];
         // Not where it is NaN either, as it is for a sum of 0.
@@ -103,11 +109,7 @@ pub(crate) fn rough_entropies<S: Simd>(
     magnitudes: &[f32; BLOCK],
     logarithms: &[f32; BLOCK],
 ) -> Option<[f32; BLOCK]> {
-    let mut lanes = [1.0; LANES];
-    for (lane, &magnitude) in lanes.iter_mut().zip(magnitudes) {
-        *lane = magnitude;
-    }
-    s.store(log2(s, s.load(&lanes)), &mut lanes);
+    let lanes = log2_of_each(s, magnitudes);
     let mut small = 0;
     let mut entropies = [0.0; BLOCK];
     for t in 0..BLOCK {

@@ -35,6 +35,17 @@ impl<E: Element> Stage<E> {
     pub(super) fn new() -> Self {
         Self([[E::zeroed(); CARRIED + HALF]; 2])
     }
+
+    /// The half of this number, and the other one.
+    #[inline(always)]
+    fn halves(&mut self, number: usize) -> [&mut [E; CARRIED + HALF]; 2] {
+        let [first, second] = &mut self.0;
+        if number == 0 {
+            [first, second]
+        } else {
+            [second, first]
+        }
+    }
 }
 
 /// An output that is written from its start to its end.
@@ -82,12 +93,7 @@ impl<'s, 'k, E: Lanes> Sink<'s, 'k, E> {
                 waiting: None,
             };
         };
-        let [first, second] = &mut staged.stage.0;
-        let (free, other) = if staged.free == 0 {
-            (first, second)
-        } else {
-            (second, first)
-        };
+        let [free, other] = staged.stage.halves(staged.free);
         Place {
             tiles: part_mut(free, CARRIED..CARRIED + count * G).as_chunks_mut().0,
             waiting: Some(Waiting {
@@ -104,7 +110,7 @@ impl<'s, 'k, E: Lanes> Sink<'s, 'k, E> {
             (_, self.rest) = split_mut(core::mem::take(&mut self.rest), count);
             return;
         };
-        let (free, other) = (staged.free % 2, (staged.free + 1) % 2);
+        let [full, free] = staged.stage.halves(staged.free);
         let start = CARRIED - staged.carried;
         let filled = staged.carried + count;
         // What ends within a line waits for those that follow.
@@ -113,25 +119,16 @@ impl<'s, 'k, E: Lanes> Sink<'s, 'k, E> {
         let (to, rest) = split_mut(core::mem::take(&mut self.rest), filled - beyond);
         self.rest = rest;
         let (head, lines, tail) = bytemuck::pod_align_to_mut::<E, Line>(to);
-        let [first, last] = [head.len(), filled - beyond - tail.len()];
-        copy(head, part(&staged.stage.0[free], start..start + first));
+        let (first, end) = (head.len(), start + filled - beyond);
+        copy(head, part(full, start..start + first));
+        copy(tail, part(full, end - tail.len()..end));
         copy(
-            tail,
-            part(&staged.stage.0[free], start + last..start + last + tail.len()),
-        );
-        let mut carried = [E::zeroed(); CARRIED];
-        let carried = part_mut(&mut carried, 0..beyond);
-        copy(
-            carried,
-            part(&staged.stage.0[free], start + filled - beyond..start + filled),
-        );
-        copy(
-            part_mut(&mut staged.stage.0[other], CARRIED - beyond..CARRIED),
-            carried,
+            part_mut(free, CARRIED - beyond..CARRIED),
+            part(full, end..end + beyond),
         );
         // The half that is full has what waits, and the other one is free: nothing waits there any more.
         (staged.start, staged.lines) = (start + first, lines);
-        (staged.free, staged.carried) = (other, beyond);
+        (staged.free, staged.carried) = (1 - staged.free % 2, beyond);
     }
 
     /// The next `count` elements themselves, to be written at once.
@@ -140,7 +137,7 @@ impl<'s, 'k, E: Lanes> Sink<'s, 'k, E> {
         if let Some(staged) = &mut self.staged {
             let (to, rest) = split_mut(core::mem::take(&mut self.rest), staged.carried);
             self.rest = rest;
-            let half = &staged.stage.0[staged.free % 2];
+            let [half, _] = staged.stage.halves(staged.free);
             copy(to, part(half, CARRIED - staged.carried..CARRIED));
             staged.carried = 0;
         }
