@@ -43,6 +43,9 @@ pub(crate) const BLOCK: usize = 16;
 /// A vector folded to eight lanes: see [`Simd::fold_add`].
 pub(crate) type Folded = [f32; 8];
 
+/// A vector of words folded to sixteen, as many bytes: see [`Simd::fold_min_h`].
+pub(crate) type FoldedWords = [i16; 16];
+
 /// An instruction-set level that this machine has. Every level gives the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Level(Kind);
@@ -188,15 +191,14 @@ pub(crate) const fn walsh(row: usize, column: usize) -> bool {
     (row & column).count_ones() % 2 == 1
 }
 
-/// Sign bits of the rows of the matrix, then the same negated, for lanes that stand in an order of a level's own:
-/// `order[i]` is the number of lane `i`.
-const fn signs_in(order: [usize; LANES]) -> [[f32; LANES]; 2 * LANES] {
+/// `SIGNS[p][k]`: the sign bit where `H[p][k]` is -1, for the lanes of one vector; then the same negated.
+pub(crate) static SIGNS: [[f32; LANES]; 2 * LANES] = {
     let mut table = [[0.0; LANES]; 2 * LANES];
     let mut row = 0;
     while row < LANES {
         let mut lane = 0;
         while lane < LANES {
-            let (sign, negated) = if walsh(row, order[lane]) {
+            let (sign, negated) = if walsh(row, lane) {
                 (-0.0, 0.0)
             } else {
                 (0.0, -0.0)
@@ -208,17 +210,23 @@ const fn signs_in(order: [usize; LANES]) -> [[f32; LANES]; 2 * LANES] {
         row += 1;
     }
     table
-}
+};
 
-/// `SIGNS[p][k]`: the sign bit where `H[p][k]` is -1, for the lanes of one vector; then the same negated.
-pub(crate) static SIGNS: [[f32; LANES]; 2 * LANES] = {
-    let mut order = [0; LANES];
-    let mut lane = 0;
-    while lane < LANES {
-        order[lane] = lane;
-        lane += 1;
+/// As [`SIGNS`], all ones for -1.
+pub(crate) static SIGNS_H: [[i16; LANES]; 2 * LANES] = {
+    let mut table = [[0; LANES]; 2 * LANES];
+    let mut row = 0;
+    while row < LANES {
+        let mut lane = 0;
+        while lane < LANES {
+            let sign = -(walsh(row, lane) as i16);
+            table[row][lane] = sign;
+            table[row + LANES][lane] = !sign;
+            lane += 1;
+        }
+        row += 1;
     }
-    signs_in(order)
+    table
 };
 
 /// All ones in the middle, and zeros before and after.
@@ -235,6 +243,32 @@ static ONE: [i32; 2 * 128 - 1] = {
 fn one_at<const N: usize>(at: usize) -> &'static [[i32; LANES]] {
     let window = &ONE[127 - at % 128..];
     window[..N * LANES].as_chunks().0
+}
+
+/// The least lane of which a bit is set, where one is: 32 bits for each of N vectors, and the lanes of those of two.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn first_of<const N: usize>(bits: [u32; N], lanes: &[u8; 2 * LANES]) -> usize {
+    for pair in 0..N.div_ceil(2) {
+        let (low, high) = (bits[2 * pair], bits[(2 * pair + 1) % N]);
+        let mut bits = u64::from(low);
+        if N > 1 {
+            bits |= u64::from(high) << LANES;
+        }
+        // Of two vectors, the first lane stands for none.
+        if N > 2 && bits == 0 {
+            continue;
+        }
+        let mut lane = lanes[bits.trailing_zeros() as usize % (2 * LANES)];
+        bits &= bits.wrapping_sub(1);
+        // More than one is rare.
+        while bits != 0 {
+            lane = lane.min(lanes[bits.trailing_zeros() as usize % (2 * LANES)]);
+            bits &= bits - 1;
+        }
+        return pair * 2 * LANES + usize::from(lane);
+    }
+    0
 }
 
 /// Bytes of a line of the caches, as most machines have them.
@@ -272,8 +306,10 @@ pub(crate) trait Simd: Copy {
     /// Whether there are vectors at all.
     const VECTORS: bool = true;
 
-    /// Room for the vectors of a block of tiles, twice.
+    /// Room for the vectors of a block of tiles.
     type Scratch: AsRef<[[f32; LANES]]> + AsMut<[[f32; LANES]]> + bytemuck::Zeroable;
+    /// Room for as many vectors of words.
+    type Words: AsRef<[[i16; LANES]]> + AsMut<[[i16; LANES]]> + bytemuck::Zeroable;
     /// How many vectors [`Simd::Scratch`] has room for.
     const SCRATCH: usize = size_of::<Self::Scratch>() / size_of::<[f32; LANES]>();
 
@@ -320,8 +356,6 @@ pub(crate) trait Simd: Copy {
     fn round(self, a: Self::F) -> Self::F;
     /// All ones where `a > b`, else 0.
     fn gt(self, a: Self::F, b: Self::F) -> Self::I;
-    /// Bit i is set where lane i of `a` is that of `b`.
-    fn equal(self, a: Self::F, b: Self::F) -> u32;
     /// Bit i is set where lane i of `a` is above that of `b`.
     fn above(self, a: Self::F, b: Self::F) -> u32;
     /// Bits of the lanes, reinterpreted.
@@ -333,22 +367,6 @@ pub(crate) trait Simd: Copy {
     fn to_float(self, a: Self::I) -> Self::F;
     /// Walsh-Hadamard butterfly over the lanes, unnormalised, strides 16, 8, 4, 2, 1 in this order.
     fn wht(self, a: Self::F) -> Self::F;
-    /// [`Simd::wht`] of each vector, with the lanes left in an order of the level's own, which [`Simd::ordered`] undoes.
-    #[inline(always)]
-    fn wht_mixed<const N: usize>(self, a: [Self::F; N]) -> [Self::F; N] {
-        array!(N, v => self.wht(a[v]))
-    }
-    /// What [`Simd::wht_mixed`] left, in the order of lanes.
-    #[inline(always)]
-    fn ordered(self, a: Self::F) -> Self::F {
-        a
-    }
-    /// Changes signs of what [`Simd::wht_mixed`] left by a row of [`SIGNS`], `row` being below 64.
-    #[inline(always)]
-    fn flip_mixed(self, a: Self::F, row: usize) -> Self::F {
-        let signs = self.load(&SIGNS[row % SIGNS.len()]);
-        self.float_of_bits(self.xor(self.bits(a), self.bits(signs)))
-    }
     /// The first two folds.
     fn fold_add(self, a: Self::F) -> Folded;
     fn fold_min(self, a: Self::F) -> Folded;
@@ -386,16 +404,10 @@ pub(crate) trait Simd: Copy {
     fn to_bytes(self, a: Self::F) -> Self::B;
     /// To the nearest integer, ties to even, within -128..=127; lanes are within i32.
     fn to_signed_bytes(self, a: Self::F) -> Self::B;
-    /// [`Simd::to_bytes`] of N vectors, of what [`Simd::wht_mixed`] left where `mixed`, in the order of lanes. N is 1, 2 or
-    /// 4.
+    /// [`Simd::to_bytes`] of N vectors, 1, 2 or 4.
     #[inline(always)]
-    fn tile_to_bytes<const N: usize>(self, a: [Self::F; N], mixed: bool) -> [Self::B; N] {
-        array!(N, v => self.to_bytes(if mixed { self.ordered(a[v]) } else { a[v] }))
-    }
-    /// [`Simd::to_signed_bytes`] of N vectors that [`Simd::wht_mixed`] left, in the order of lanes. N is 1, 2 or 4.
-    #[inline(always)]
-    fn tile_to_signed_bytes<const N: usize>(self, a: [Self::F; N]) -> [Self::B; N] {
-        array!(N, v => self.to_signed_bytes(self.ordered(a[v])))
+    fn tile_to_bytes<const N: usize>(self, a: [Self::F; N]) -> [Self::B; N] {
+        array!(N, v => self.to_bytes(a[v]))
     }
     /// The sum of the numbers, from -64 to 64, that a table has at the lower four bits of each byte. N is 1, 2 or 4.
     fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32;
@@ -409,6 +421,7 @@ pub(crate) trait Simd: Copy {
     fn store_or<const BYTES: usize>(self, a: Self::B, to: &mut [u8; BYTES]);
     fn and_b(self, a: Self::B, b: Self::B) -> Self::B;
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B;
+    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B;
     /// Unsigned; 255 where the sum exceeds it.
     fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B;
     /// The lesser, unsigned.
@@ -416,6 +429,12 @@ pub(crate) trait Simd: Copy {
     /// Shifts four bytes together as a little-endian number, each four by its own count below 8.
     fn shl_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B;
     fn shr_b(self, a: Self::B, by: &[u32; LANES / 4]) -> Self::B;
+    /// The upper four bits of each byte of `low`, and above them those of `high`.
+    #[inline(always)]
+    fn upper_halves(self, low: Self::B, high: Self::B) -> Self::B {
+        let low = self.and_b(self.shr_b(low, &[4; LANES / 4]), self.splat_b(0x0f));
+        self.or_b(low, self.and_b(high, self.splat_b(0xf0)))
+    }
     /// The least lane, unsigned, and the first of several: its number in `a`, which is 1, 2 or 4 vectors.
     fn least<const N: usize>(self, a: &[Self::B; N]) -> usize;
     /// The butterfly of the largest value under every pattern of signs that is a row of `H`: of the pair of (largest
@@ -431,9 +450,38 @@ pub(crate) trait Simd: Copy {
     }
 
     fn load_h(self, from: &[i16; LANES]) -> Self::H;
+    fn store_h(self, v: Self::H, to: &mut [i16; LANES]);
+    fn splat_h(self, x: i16) -> Self::H;
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H;
     fn sub_h(self, a: Self::H, b: Self::H) -> Self::H;
     fn xor_h(self, a: Self::H, b: Self::H) -> Self::H;
+    fn min_h(self, a: Self::H, b: Self::H) -> Self::H;
+    fn max_h(self, a: Self::H, b: Self::H) -> Self::H;
+    /// The nearest in i16 to the difference.
+    fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H;
+    /// Products over 2^15, to the nearest integer, ties up. Of two lanes one at least is above -2^15.
+    fn mul_high_h(self, a: Self::H, b: Self::H) -> Self::H;
+    /// Folds in any order.
+    fn fold_min_h(self, a: Self::H) -> FoldedWords;
+    fn fold_max_h(self, a: Self::H) -> FoldedWords;
+    /// The least of each of several.
+    fn reduce_min_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK];
+    fn reduce_max_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK];
+    /// To the nearest integers, ties to even, of lanes within i16: the words of N vectors, 1, 2 or 4, in an order of the
+    /// level's own.
+    fn words<const N: usize>(self, a: [Self::F; N]) -> [Self::H; N];
+    /// The first lane of what [`Simd::words`] gives that is `x`, which one is.
+    fn first_word<const N: usize>(self, a: [Self::H; N], x: i16) -> usize;
+    /// Walsh-Hadamard transform of what [`Simd::words`] gives, all 32 N lanes of it, in another order of the level's own.
+    ///
+    /// Sums are limited to i16. A butterfly's terms are nowhere larger than what comes of them, so that where no
+    /// result is an end of i16, nothing was limited, and every order of the strides gives the same; where something was,
+    /// some result is an end of i16 at every level.
+    fn wht_words<const N: usize>(self, a: [Self::H; N]) -> [Self::H; N];
+    /// Changes signs of what [`Simd::wht_words`] gives by row `row` of the matrix, below 32 N; -2^15 stays.
+    fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N];
+    /// What is in the order of [`Simd::wht_words`] to the nearest in -128..=127, in the order of lanes.
+    fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N];
     /// Walsh-Hadamard butterfly over the lanes; no partial sum overflows.
     fn wht_h(self, a: Self::H) -> Self::H;
     fn h_to_i(self, a: Self::H) -> Self::I;

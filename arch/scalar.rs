@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{BLOCK, Folded, LANES, Part, Simd, array};
+use super::{BLOCK, Folded, FoldedWords, LANES, Part, SIGNS_H, Simd, array, walsh};
 
 /// Adding 1.5 * 2^23 rounds a small number to an integer, to nearest, ties to even, in the sum's low bits.
 const ROUNDER: f32 = 12_582_912.0;
@@ -46,8 +46,8 @@ fn fold<A: Copy, const FROM: usize, const TO: usize>(mut a: [A; FROM], f: impl F
 }
 
 #[inline(never)]
-fn reduce(a: &[Folded; BLOCK], f: impl Fn(f32, f32) -> f32) -> [f32; BLOCK] {
-    array!(BLOCK, i => fold::<_, 8, 1>(a[i], &f)[0])
+fn reduce<A: Copy, const FOLDED: usize>(a: &[[A; FOLDED]; BLOCK], f: impl Fn(A, A) -> A) -> [A; BLOCK] {
+    array!(BLOCK, i => fold::<_, FOLDED, 1>(a[i], &f)[0])
 }
 
 #[inline(always)]
@@ -137,7 +137,8 @@ impl Simd for Scalar {
 
     const VECTORS: bool = false;
 
-    type Scratch = [[f32; LANES]; 16];
+    type Scratch = [[f32; LANES]; 8];
+    type Words = [[i16; LANES]; 8];
 
     #[inline(never)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -203,14 +204,6 @@ impl Simd for Scalar {
     #[inline(always)]
     fn gt(self, a: Self::F, b: Self::F) -> Self::I {
         zip(&a, &b, |a, b| -i32::from(a > b))
-    }
-    #[inline(never)]
-    fn equal(self, a: Self::F, b: Self::F) -> u32 {
-        let mut mask = 0;
-        for (i, (a, b)) in a.into_iter().zip(b).enumerate() {
-            mask |= u32::from(a == b) << i;
-        }
-        mask
     }
     #[inline(never)]
     fn above(self, a: Self::F, b: Self::F) -> u32 {
@@ -353,6 +346,10 @@ impl Simd for Scalar {
         pairs(a, b, |a, b| a & b)
     }
     #[inline(always)]
+    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B {
+        pairs(a, b, |a, b| a ^ b)
+    }
+    #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         pairs(a, b, |a, b| a | b)
     }
@@ -418,6 +415,14 @@ impl Simd for Scalar {
         *from
     }
     #[inline(always)]
+    fn store_h(self, v: Self::H, to: &mut [i16; LANES]) {
+        *to = v;
+    }
+    #[inline(always)]
+    fn splat_h(self, x: i16) -> Self::H {
+        [x; LANES]
+    }
+    #[inline(always)]
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
         zip(&a, &b, i16::wrapping_add)
     }
@@ -428,6 +433,70 @@ impl Simd for Scalar {
     #[inline(always)]
     fn xor_h(self, a: Self::H, b: Self::H) -> Self::H {
         zip(&a, &b, |a, b| a ^ b)
+    }
+    #[inline(always)]
+    fn min_h(self, a: Self::H, b: Self::H) -> Self::H {
+        zip(&a, &b, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
+        zip(&a, &b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H {
+        zip(&a, &b, i16::saturating_sub)
+    }
+    #[inline(always)]
+    fn mul_high_h(self, a: Self::H, b: Self::H) -> Self::H {
+        zip(&a, &b, |a, b| {
+            ((i32::from(a) * i32::from(b) + 0x4000) >> 15) as i16
+        })
+    }
+    #[inline(always)]
+    fn fold_min_h(self, a: Self::H) -> FoldedWords {
+        fold(a, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn fold_max_h(self, a: Self::H) -> FoldedWords {
+        fold(a, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn reduce_min_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+        reduce(a, |a, b| if a < b { a } else { b })
+    }
+    #[inline(always)]
+    fn reduce_max_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+        reduce(a, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn words<const N: usize>(self, a: [Self::F; N]) -> [Self::H; N] {
+        array!(N, v => map(&a[v], |a| (a + ROUNDER).to_bits() as i16))
+    }
+    #[inline(never)]
+    fn first_word<const N: usize>(self, a: [Self::H; N], x: i16) -> usize {
+        let position = a.as_flattened().iter().position(|&word| word == x);
+        position.unwrap_or(0)
+    }
+    #[inline(never)]
+    fn wht_words<const N: usize>(self, mut a: [Self::H; N]) -> [Self::H; N] {
+        butterfly(a.as_flattened_mut(), |a, b| {
+            (a.saturating_add(b), a.saturating_sub(b))
+        });
+        a
+    }
+    #[inline(never)]
+    fn flip_words<const N: usize>(self, mut a: [Self::H; N], row: usize) -> [Self::H; N] {
+        for (v, a) in a.iter_mut().enumerate() {
+            let negated = SIGNS_H[row % LANES + usize::from(walsh(v, row / LANES)) * LANES];
+            for (a, negated) in a.iter_mut().zip(negated) {
+                *a = (*a ^ negated).wrapping_sub(negated);
+            }
+        }
+        a
+    }
+    #[inline(always)]
+    fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
+        array!(N, v => map(&a[v], |a| a.clamp(-128, 127) as u8))
     }
     #[inline(always)]
     fn wht_h(self, mut a: Self::H) -> Self::H {

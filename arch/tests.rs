@@ -214,11 +214,6 @@ impl<S: Simd> Part<S> for Floats<'_> {
             mask(s.above(s.load(&x), s.load(&y))),
             mask(Scalar.above(x, y)),
         );
-        report.same(
-            "equal",
-            mask(s.equal(s.load(&x), s.load(&x.map(|x| x.trunc())))),
-            mask(Scalar.equal(x, x.map(|x| x.trunc()))),
-        );
         report.same("splat", f(s, s.splat(x[0])), f(Scalar, Scalar.splat(x[0])));
         let mut halves = ([0; LANES], [0; LANES]);
         s.store_f16(s.load(&x), &mut halves.0);
@@ -246,17 +241,6 @@ impl<S: Simd> Part<S> for Floats<'_> {
         let x = rng.lanes(|r| r.below(1e36));
         check!(report, s; same(wht, load, f; x););
         let y = rng.lanes(|r| r.below(1e36));
-        let row = rng.draw() as usize % (2 * LANES);
-        let mixed = s.wht_mixed([s.load(&y), s.load(&x)]);
-        let transformed = Scalar.wht_mixed([y, x]);
-        for (mixed, transformed) in mixed.into_iter().zip(transformed) {
-            report.same("wht_mixed", f(s, s.ordered(mixed)), f(Scalar, transformed));
-            report.same(
-                "flip_mixed",
-                f(s, s.ordered(s.flip_mixed(mixed, row))),
-                f(Scalar, Scalar.flip_mixed(transformed, row)),
-            );
-        }
         bytes_of_tiles::<S, 1>(report, rng, s);
         bytes_of_tiles::<S, 2>(report, rng, s);
         bytes_of_tiles::<S, 4>(report, rng, s);
@@ -316,28 +300,90 @@ impl<S: Simd> Part<S> for Floats<'_> {
     }
 }
 
-/// Rounding of whole tiles to bytes, in the order of lanes and of what [`Simd::wht_mixed`] leaves.
+/// Rounding of whole tiles to bytes.
 #[inline(always)]
 fn bytes_of_tiles<S: Simd, const N: usize>(report: Report, rng: &mut Rng, s: S) {
     let x: [[f32; LANES]; N] = rng.vectors(|r| r.below(8.0));
-    let loaded = array!(N, v => s.load(&x[v]));
-    let (mixed, transformed) = (s.wht_mixed(loaded), Scalar.wht_mixed(x));
-    let bytes = s.tile_to_bytes(loaded, false);
-    let mixed_bytes = s.tile_to_bytes(mixed, true);
-    let signed = s.tile_to_signed_bytes(mixed);
+    let bytes = s.tile_to_bytes(array!(N, v => s.load(&x[v])));
     for v in 0..N {
         report.same("tile_to_bytes", b(s, bytes[v]), b(Scalar, Scalar.to_bytes(x[v])));
-        report.same(
-            "tile_to_bytes, mixed",
-            b(s, mixed_bytes[v]),
-            b(Scalar, Scalar.to_bytes(transformed[v])),
-        );
-        report.same(
-            "tile_to_signed_bytes",
-            b(s, signed[v]),
-            b(Scalar, Scalar.to_signed_bytes(transformed[v])),
-        );
     }
+}
+
+/// Words of whole tiles, their transform and what is made of it. `limit` is the largest word: where a sum of as many may
+/// exceed i16, levels need only agree that one did.
+#[inline(always)]
+fn words_of_tiles<S: Simd, const N: usize>(report: Report, rng: &mut Rng, s: S, limit: f32) {
+    let mut x: [[f32; LANES]; N] = rng.vectors(|r| r.below(limit));
+    if rng.draw().is_multiple_of(4) {
+        // A row of the matrix: all of it comes to one coefficient.
+        let row = rng.draw() as usize % (N * LANES);
+        for (k, x) in x.as_flattened_mut().iter_mut().enumerate() {
+            *x = if walsh(row, k) { -limit } else { limit };
+        }
+    }
+    // More than once, for some.
+    for _ in 0..rng.draw() % 3 {
+        let (from, to) = (
+            rng.draw() as usize % (N * LANES),
+            rng.draw() as usize % (N * LANES),
+        );
+        x.as_flattened_mut()[to] = x.as_flattened()[from];
+    }
+    let loaded = array!(N, v => s.load(&x[v]));
+    let some = rng.draw() as usize % (N * LANES);
+    let some = Scalar.words(x).as_flattened()[some];
+    let first = |first: usize| [first as u32; LANES];
+    report.same(
+        "first_word",
+        first(s.first_word(s.words(loaded), some)),
+        first(Scalar.first_word(Scalar.words(x), some)),
+    );
+    let spectra = (s.wht_words(s.words(loaded)), Scalar.wht_words(Scalar.words(x)));
+    let ends = |spectrum: &[[i16; LANES]; N]| {
+        let mut words = spectrum.as_flattened().iter();
+        words.any(|&word| word <= -i16::MAX || word == i16::MAX)
+    };
+    let mut stored = [[0; LANES]; N];
+    for v in 0..N {
+        s.store_h(spectra.0[v], &mut stored[v]);
+    }
+    let limited = |spectrum| [u32::from(ends(spectrum)); LANES];
+    report.same("wht_words, limited", limited(&stored), limited(&spectra.1));
+    if ends(&stored) {
+        return;
+    }
+    let row = rng.draw() as usize % (N * LANES);
+    let flipped = (s.flip_words(spectra.0, row), Scalar.flip_words(spectra.1, row));
+    // Bytes show where every word is.
+    let factor = [1, 64, 8192, 32767][rng.draw() as usize % 4];
+    let scaled = (
+        array!(N, v => s.mul_high_h(flipped.0[v], s.splat_h(factor))),
+        array!(N, v => Scalar.mul_high_h(flipped.1[v], [factor; LANES])),
+    );
+    let signed = (
+        s.words_to_signed_bytes(scaled.0),
+        Scalar.words_to_signed_bytes(scaled.1),
+    );
+    let (mut least, mut most) = ([[0; 16]; BLOCK], [[0; 16]; BLOCK]);
+    for v in 0..N {
+        report.same("words_to_signed_bytes", b(s, signed.0[v]), b(Scalar, signed.1[v]));
+        (least[v], most[v]) = (s.fold_min_h(flipped.0[v]), s.fold_max_h(flipped.0[v]));
+    }
+    let (least, most) = (s.reduce_min_h(&least), s.reduce_max_h(&most));
+    // The order of a level's own may be one of all vectors.
+    let extreme = |word: Option<i16>| [word.map_or(0, i32::from) as u32; LANES];
+    let words = || flipped.1.as_flattened().iter().copied();
+    report.same(
+        "fold_min_h",
+        extreme(least[..N].iter().copied().min()),
+        extreme(words().min()),
+    );
+    report.same(
+        "fold_max_h",
+        extreme(most[..N].iter().copied().max()),
+        extreme(words().max()),
+    );
 }
 
 struct Integers<'r>(Report, &'r mut Rng);
@@ -399,7 +445,34 @@ impl<S: Simd> Part<S> for Integers<'_> {
             same(add_h, load_h, h; x, y);
             same(sub_h, load_h, h; x, y);
             same(xor_h, load_h, h; x, y);
+            same(min_h, load_h, h; x, y);
+            same(max_h, load_h, h; x, y);
+            same(sub_saturated_h, load_h, h; x, y);
         );
+        let positive = y.map(|y| y.max(-i16::MAX));
+        check!(report, s; same(mul_high_h, load_h, h; x, positive););
+        report.same("splat_h", h(s, s.splat_h(x[0])), h(Scalar, [x[0]; LANES]));
+        let mut stored = [0; LANES + 1];
+        let unaligned = stored[1..].first_chunk_mut().expect("as long as it was made");
+        s.store_h(s.load_h(&x), unaligned);
+        report.same("store_h", h(Scalar, *unaligned), h(Scalar, x));
+        let a: [FoldedWords; BLOCK] = core::array::from_fn(|_| core::array::from_fn(|_| rng.word()));
+        let reduced = |reduced: [i16; BLOCK]| widened(reduced.map(i32::from));
+        report.same(
+            "reduce_min_h",
+            reduced(s.reduce_min_h(&a)),
+            reduced(Scalar.reduce_min_h(&a)),
+        );
+        report.same(
+            "reduce_max_h",
+            reduced(s.reduce_max_h(&a)),
+            reduced(Scalar.reduce_max_h(&a)),
+        );
+        for limit in [100.0, 255.0, 2000.0, 24_000.0] {
+            words_of_tiles::<S, 1>(report, rng, s, limit);
+            words_of_tiles::<S, 2>(report, rng, s, limit);
+            words_of_tiles::<S, 4>(report, rng, s, limit);
+        }
         // Sums of as many do not overflow.
         let x = x.map(|x| x >> 5);
         check!(report, s; same(wht_h, load_h, h; x););
@@ -549,6 +622,8 @@ impl<S: Simd> Part<S> for Bytes<'_> {
             same(bytes_to_h, repeat, h; x);
             same(and_b, repeat, b; x, y);
             same(or_b, repeat, b; x, y);
+            same(xor_b, repeat, b; x, y);
+            same(upper_halves, repeat, b; x, y);
             same(min_b, repeat, b; x, y);
             same(add_saturated_b, repeat, b; x, y);
         );

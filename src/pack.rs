@@ -54,15 +54,14 @@ pub(crate) fn pack_sixteenths<S: Simd, const N: usize>(
     codes: &Codes<S, N>,
     plane: &mut [[u8; LANES / 2]; N],
 ) {
-    let (low, high) = (s.splat_b(0x0f), s.splat_b(0xf0));
-    let lower = array!(N, v => s.and_b(s.shr_b(codes[v], &[4; LANES / 4]), low));
     if const { N == 1 } {
+        let low = s.splat_b(0x0f);
+        let lower = array!(N, v => s.and_b(s.shr_b(codes[v], &[4; LANES / 4]), low));
         return pack_nibbles(s, &lower, plane);
     }
     let planes = plane.as_flattened_mut().as_chunks_mut::<LANES>().0;
     for (v, plane) in planes.iter_mut().enumerate() {
-        let high = s.and_b(codes[(v + N / 2) % N], high);
-        s.store_or(s.or_b(lower[v % N], high), plane);
+        s.store_or(s.upper_halves(codes[v % N], codes[(v + N / 2) % N]), plane);
     }
 }
 

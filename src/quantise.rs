@@ -7,7 +7,7 @@
 use crate::arch::{BLOCK, Folded, LANES, Simd, array};
 use crate::config::{Config, Effort, Fit};
 use crate::frame::{self, Descriptor};
-use crate::rotate::{Codes, Tile};
+use crate::rotate::{Codes, Tile, Words};
 use crate::tile;
 
 /// Adding and taking away 1.5 * 2^23 rounds a small number to an integer, to nearest, ties to even.
@@ -181,16 +181,6 @@ impl Grid {
         }
     }
 
-    /// The grid of numbers `by`, a power of two, times as large.
-    #[inline(always)]
-    pub(crate) fn magnified(self, by: f32) -> Self {
-        Self {
-            offset: self.offset * by,
-            reciprocal: self.reciprocal * (1.0 / by),
-            ..self
-        }
-    }
-
     /// What no code is farther from its neighbour than.
     pub(crate) const fn step(&self) -> f32 {
         self.step
@@ -239,24 +229,18 @@ impl Grid {
         count
     }
 
-    /// The codes of a tile, `top` at the most, whose lanes are in the level's own order where `mixed`.
+    /// The codes of a tile, `top` at the most.
     #[inline(always)]
-    pub(crate) fn codes<S: Simd, const N: usize>(
-        &self,
-        s: S,
-        x: &Tile<S, N>,
-        top: u8,
-        mixed: bool,
-    ) -> Codes<S, N> {
+    pub(crate) fn codes<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>, top: u8) -> Codes<S, N> {
         let top = s.splat_b(top);
-        let codes = self.bytes(s, x, mixed);
+        let codes = self.bytes(s, x);
         array!(N, v => s.min_b(codes[v], top))
     }
 
     /// The same without a limit but that of bytes.
     #[inline(always)]
-    pub(crate) fn bytes<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>, mixed: bool) -> Codes<S, N> {
-        s.tile_to_bytes(array!(N, v => self.ideal(s, x[v])), mixed)
+    pub(crate) fn bytes<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> Codes<S, N> {
+        s.tile_to_bytes(array!(N, v => self.ideal(s, x[v])))
     }
 
     /// The lowest eight bits of rounded codes, in any order.
@@ -418,18 +402,18 @@ const MOVES: [[i8; 2]; 8] = [
 /// Codes of up to so many bits have room in a byte for four fractional bits.
 pub(crate) const WIDEST_OF_SIXTEENTHS: u8 = 4;
 
-/// 64 times the cosine and the sine of a whole turn's sixteenths.
+/// 64 times the cosine and the sine of the middles of a whole turn's sixteenths.
 static WAVES: [[i8; 16]; 2] = [
     [
-        64, 59, 45, 24, 0, -24, -45, -59, -64, -59, -45, -24, 0, 24, 45, 59,
+        63, 53, 36, 12, -12, -36, -53, -63, -63, -53, -36, -12, 12, 36, 53, 63,
     ],
     [
-        0, 24, 45, 59, 64, 59, 45, 24, 0, -24, -45, -59, -64, -59, -45, -24,
+        12, 36, 53, 63, 63, 53, 36, 12, -12, -36, -53, -63, -63, -53, -36, -12,
     ],
 ];
 
 /// Where between two codes the numbers of a tile lie together: the sum of the points that the fractions of their ideal
-/// codes are on a circle. The lower four bits of each of `fractions` are one, in sixteenths.
+/// codes are on a circle. The lower four bits of each of `fractions` are one, in whole sixteenths.
 ///
 /// The square of what rounding leaves is a wave over the fraction, most of which is its first harmonic. So this sum tells
 /// what every move of the zero point does to the sum of squares, but for numbers beyond the codes.
@@ -498,14 +482,12 @@ pub(crate) fn best_moves(
 }
 
 /// What rounds sixteenths to codes on a grid whose zero point is moved: half a step, less what the zero point was moved by,
-/// a unit being two sixteenths of a step. 0 for tiles that have no sixteenths.
+/// a unit being two sixteenths of a step.
 #[inline(always)]
-pub(crate) fn halves(kinds: &[Kind; BLOCK], widths: &[u8; BLOCK], moves: &[f32; BLOCK]) -> [u8; BLOCK] {
+pub(crate) fn halves(moves: &[f32; BLOCK]) -> [u8; BLOCK] {
     let mut halves = [0; BLOCK];
     for t in 0..BLOCK {
-        let half = (8.0 - 2.0 * moves[t] + ROUNDER).to_bits() as u8;
-        let has = (kinds[t] == Kind::Moved) & (widths[t] <= WIDEST_OF_SIXTEENTHS);
-        halves[t] = if has { half } else { 0 };
+        halves[t] = (HALF - 2.0 * moves[t] + ROUNDER).to_bits() as u8;
     }
     halves
 }
@@ -558,6 +540,12 @@ impl Grids {
         }
     }
 
+    /// How many steps of tile `t` so much is.
+    #[inline(always)]
+    pub(crate) fn in_steps(&self, t: usize, x: f32) -> f32 {
+        x * self.reciprocal[t % BLOCK]
+    }
+
     #[inline(always)]
     pub(crate) fn set(&mut self, t: usize, grid: Grid) {
         let t = t % BLOCK;
@@ -569,22 +557,34 @@ impl Grids {
         self.top[t] = grid.top;
     }
 
-    /// The grids of numbers so many times, powers of two, as large.
+    /// The grids for words of which one is worth `units`, and so many are 1. Gives codes in whole sixteenths, `more` added.
     #[inline(always)]
-    pub(crate) fn magnified(&self, by: &[f32; BLOCK]) -> Self {
-        let mut magnified = *self;
+    pub(crate) fn of_words(&self, units: &[f32; BLOCK], words: &[f32; BLOCK], more: f32) -> WordGrids {
+        let (mut factors, mut centres) = ([0.0; BLOCK], [0.0; BLOCK]);
         for t in 0..BLOCK {
-            magnified.offset[t] *= by[t];
-            magnified.reciprocal[t] *= 1.0 / by[t];
+            factors[t] = limited_zero_point(units[t] * (self.reciprocal[t] * (16.0 * 32768.0)));
+            // Half of a sixteenth more, as rounding takes it away: see [`Grids::finer`].
+            let centre = self.offset[t] + self.step[t] * ((128.5 - more) * (1.0 / 16.0));
+            centres[t] = limited_zero_point(centre * words[t]);
         }
-        magnified
+        let mut grids = WordGrids {
+            factor: [0; BLOCK],
+            centre: [0; BLOCK],
+        };
+        for t in 0..BLOCK {
+            grids.factor[t] = integer(factors[t]);
+            grids.centre[t] = integer(centres[t]);
+        }
+        grids
     }
 
-    /// The grids of steps a sixteenth as large.
+    /// The grids of steps a sixteenth as large, half of one lower: their codes are whole sixteenths, of which
+    /// a code is cut by half a step as it is rounded.
     #[inline(always)]
     pub(crate) fn finer(&self) -> Self {
         let mut finer = *self;
         for t in 0..BLOCK {
+            finer.offset[t] += self.step[t] * (0.5 / 16.0);
             finer.reciprocal[t] *= 16.0;
         }
         finer
@@ -609,7 +609,35 @@ impl Grids {
     }
 }
 
-/// A number that is an integer as one.
+/// Grids of words, tiles as lanes: a word's distance from `centre` times `factor` over 2^15 is that of its code from 8, in
+/// sixteenths. The zero point is as exact as words are, as a part of it that all coefficients lack is one error of the pivot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WordGrids {
+    factor: [i16; BLOCK],
+    centre: [i16; BLOCK],
+}
+
+impl WordGrids {
+    /// The codes of tile `t` in sixteenths.
+    #[inline(always)]
+    pub(crate) fn sixteenths<S: Simd, const N: usize>(
+        &self,
+        s: S,
+        t: usize,
+        words: &Words<S, N>,
+    ) -> Codes<S, N> {
+        let t = t % BLOCK;
+        let (factor, centre) = (s.splat_h(self.factor[t]), s.splat_h(self.centre[t]));
+        let distances = array!(N, v => s.mul_high_h(s.sub_saturated_h(words[v], centre), factor));
+        let (bytes, eight) = (s.words_to_signed_bytes(distances), s.splat_b(128));
+        array!(N, v => s.xor_b(bytes[v], eight))
+    }
+}
+
+/// Half a code in sixteenths.
+pub(crate) const HALF: f32 = 8.0;
+
+/// The nearest integer to a number within i16.
 #[inline(always)]
 fn integer(x: f32) -> i16 {
     (x + ROUNDER).to_bits() as i16

@@ -1,4 +1,5 @@
-//! The Walsh-Hadamard transform of a tile about a pivot, forward in f32 and inverse in integers.
+//! The Walsh-Hadamard transform of a tile about a pivot, forward in words of 16 bits or, where it is to be exact, in f32, and
+//! inverse in integers.
 //!
 //! A rotated tile carries `c = H x' / G`, with `x'_i = x_(i XOR p)`: the pivot `p` comes to index 0, where
 //! `H` times a constant is, and so its energy is one constant offset of all coefficients. The exchange
@@ -6,7 +7,7 @@
 //! either way. The transform with the pivot first is TAH-Quant's (arXiv 2506.01352); the XOR exchange of
 //! all pairs instead of one swap is this format's.
 
-use crate::arch::{LANES, SIGNS, Simd, array, walsh};
+use crate::arch::{LANES, SIGNS, SIGNS_H, Simd, array, walsh};
 
 /// A tile in registers: `N` vectors of 32 values.
 pub(crate) type Tile<S, const N: usize> = [<S as Simd>::F; N];
@@ -14,22 +15,8 @@ pub(crate) type Tile<S, const N: usize> = [<S as Simd>::F; N];
 /// The codes of a tile in registers, a byte each.
 pub(crate) type Codes<S, const N: usize> = [<S as Simd>::B; N];
 
-/// As [`SIGNS`], all ones for -1.
-static SIGNS_H: [[i16; LANES]; 2 * LANES] = {
-    let mut table = [[0; LANES]; 2 * LANES];
-    let mut p = 0;
-    while p < LANES {
-        let mut k = 0;
-        while k < LANES {
-            let sign = -(walsh(p, k) as i16);
-            table[p][k] = sign;
-            table[p + LANES][k] = !sign;
-            k += 1;
-        }
-        p += 1;
-    }
-    table
-};
+/// The coefficients of a tile in registers, as words in the level's own order.
+pub(crate) type Words<S, const N: usize> = [<S as Simd>::H; N];
 
 /// The row of [`SIGNS`] for vector `v` of a tile.
 #[inline(always)]
@@ -40,14 +27,7 @@ const fn sign_row(pivot: usize, v: usize) -> usize {
 /// `H x / G`: the coefficients about pivot 0. Butterflies run from the longest stride to the shortest.
 #[inline(always)]
 pub(crate) fn spectrum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Tile<S, N> {
-    let c = between_vectors(s, *x);
-    let scale = s.splat(1.0 / (N * LANES) as f32);
-    array!(N, v => s.mul(s.wht(c[v]), scale))
-}
-
-/// The butterflies between vectors.
-#[inline(always)]
-fn between_vectors<S: Simd, const N: usize>(s: S, mut c: Tile<S, N>) -> Tile<S, N> {
+    let mut c = *x;
     let mut stride = N / 2;
     while stride > 0 {
         let mut v = 0;
@@ -59,7 +39,8 @@ fn between_vectors<S: Simd, const N: usize>(s: S, mut c: Tile<S, N>) -> Tile<S, 
         }
         stride /= 2;
     }
-    c
+    let scale = s.splat(1.0 / (N * LANES) as f32);
+    array!(N, v => s.mul(s.wht(c[v]), scale))
 }
 
 /// From the coefficients about pivot 0 to those about `pivot`.
@@ -71,31 +52,53 @@ pub(crate) fn about<S: Simd, const N: usize>(s: S, spectrum: &Tile<S, N>, pivot:
     })
 }
 
-/// `H x`, each vector in the level's own order: [`spectrum`] without what can be left to the codes.
-#[inline(always)]
-pub(crate) fn raw_spectrum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Tile<S, N> {
-    s.wht_mixed(between_vectors(s, *x))
+/// What the largest magnitude of a tile becomes in [`words`]. A coefficient has up to `G`
+/// times that; one that exceeds i16 has so large a part of it that the range of the elements is narrower than that of
+/// coefficients.
+pub(crate) const fn word_of_peak(tile_len: usize) -> f32 {
+    match tile_len {
+        32 => 2700.0,
+        64 => 2000.0,
+        _ => 1400.0,
+    }
 }
 
-/// [`about`] of what [`raw_spectrum`] gives.
+/// What is below this in magnitude was not limited: see [`Simd::wht_words`].
+pub(crate) const WORD_LIMIT: f32 = i16::MAX as f32;
+
+/// Elements times `factor`, rounded: what that leaves out is 2000 times less than the largest.
 #[inline(always)]
-pub(crate) fn raw_about<S: Simd, const N: usize>(s: S, spectrum: &Tile<S, N>, pivot: usize) -> Tile<S, N> {
-    array!(N, v => s.flip_mixed(spectrum[v], sign_row(pivot, v)))
+pub(crate) fn words<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, factor: f32) -> Words<S, N> {
+    let factor = s.splat(factor);
+    s.words(array!(N, v => s.mul(x[v], factor)))
+}
+
+/// `H x` of elements times `factor`.
+#[inline(always)]
+pub(crate) fn word_spectrum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, factor: f32) -> Words<S, N> {
+    s.wht_words(words(s, x, factor))
 }
 
 /// Steps of the largest coefficient in which [`pivot_ranges`] counts.
 pub(crate) const RANGE_STEPS: f32 = 127.0;
 
-/// [`pivot_ranges`] of two tiles of [`raw_spectrum`], `scales` being the steps by the peaks.
+/// What brings words of which `peak` is the largest magnitude to [`RANGE_STEPS`], over 2^15.
 #[inline(always)]
-pub(crate) fn raw_pivot_ranges_two<S: Simd, const N: usize>(
+pub(crate) fn range_factor(peak: f32) -> f32 {
+    let least = RANGE_STEPS * 32768.0 / WORD_LIMIT;
+    RANGE_STEPS * 32768.0 / if peak > least { peak } else { least }
+}
+
+/// [`pivot_ranges`] of two tiles of words times the factors over 2^15.
+#[inline(always)]
+pub(crate) fn word_pivot_ranges<S: Simd, const N: usize>(
     s: S,
-    spectra: [&Tile<S, N>; 2],
-    scales: [f32; 2],
+    spectra: [&Words<S, N>; 2],
+    factors: [i16; 2],
 ) -> [Codes<S, N>; 2] {
     let values = array!(2, t => {
-        let scale = s.splat(scales[t]);
-        s.tile_to_signed_bytes(array!(N, v => s.mul(spectra[t][v], scale)))
+        let factor = s.splat_h(factors[t]);
+        s.words_to_signed_bytes(array!(N, v => s.mul_high_h(spectra[t][v], factor)))
     });
     s.sign_ranges_two(values)
 }

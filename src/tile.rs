@@ -260,12 +260,6 @@ pub(crate) fn most<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
     s.fold_max(high)
 }
 
-/// Largest magnitude.
-#[inline(always)]
-pub(crate) fn peak<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
-    most::<S, N>(s, &array!(N, v => s.abs(x[v])))
-}
-
 /// Sum over a tile: lanes accumulate over its vectors, then fold.
 #[inline(always)]
 pub(crate) fn sum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
@@ -344,13 +338,6 @@ fn lowest<const N: usize>(hits: [u32; N]) -> usize {
         64 + high.trailing_zeros()
     };
     zeros as usize % (N * LANES)
-}
-
-/// The lowest lane that is `value`, which one is.
-#[inline(always)]
-pub(crate) fn position_of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, value: f32) -> usize {
-    let value = s.splat(value);
-    lowest(array!(N, v => s.equal(x[v], value)))
 }
 
 /// The lowest channel whose magnitude is `largest`, above 0.

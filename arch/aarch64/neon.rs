@@ -6,7 +6,7 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, walsh};
+use crate::arch::{BLOCK, Folded, FoldedWords, LANES, Part, Simd, array, walsh};
 
 /// Registers of 16 bytes in a logical vector of f32 or i32.
 const WIDE: usize = 8;
@@ -80,6 +80,40 @@ macro_rules! reduce {
     }};
 }
 
+/// Folds words to two registers.
+macro_rules! fold_words {
+    ($f:ident, $a:expr) => {{
+        let a = $a;
+        let mut folded = [0; 16];
+        let to = folded.as_mut_ptr();
+        // SAFETY: NEON is part of the target; the array has the 16 words that are written.
+        unsafe {
+            vst1q_s16(to, $f(a[0], a[2]));
+            vst1q_s16(to.add(8), $f(a[1], a[3]));
+        }
+        folded
+    }};
+}
+
+/// The other folds, by pairs.
+macro_rules! reduce_words {
+    ($f:ident, $pairs:ident, $a:expr) => {{
+        let a: &[FoldedWords; BLOCK] = $a;
+        let mut reduced = [0; BLOCK];
+        // SAFETY: NEON is part of the target; each array has the 16 words that are read or written.
+        unsafe {
+            let eight =
+                array!(BLOCK, i => $f(vld1q_s16(a[i].as_ptr()), vld1q_s16(a[i].as_ptr().add(8))));
+            let four = array!(BLOCK / 2, i => $pairs(eight[2 * i], eight[2 * i + 1]));
+            let two = array!(BLOCK / 4, i => $pairs(four[2 * i], four[2 * i + 1]));
+            for i in 0..BLOCK / 8 {
+                vst1q_s16(reduced.as_mut_ptr().add(8 * i), $pairs(two[2 * i], two[2 * i + 1]));
+            }
+        }
+        reduced
+    }};
+}
+
 /// Narrows four registers' lanes to a register of bytes, saturated in two steps.
 macro_rules! narrow {
     ($low:ident, $high:ident, $bytes_low:ident, $bytes_high:ident, $a:expr) => {{
@@ -149,6 +183,36 @@ static BYTE_SIGNS: [[i8; LANES]; 2 * LANES] = {
             k += 1;
         }
         row += 1;
+    }
+    table
+};
+
+/// 1 and -1 by which words in the order of [`Neon::wht_words`] are multiplied for a row of the matrix; the second half
+/// negated. Bits 4, 0, 3, 2 and 1 of a word's number, from the highest of its place down.
+static WORD_SIGNS: [[i16; LANES]; 2 * LANES] = {
+    let mut table = [[0; LANES]; 2 * LANES];
+    let mut row = 0;
+    while row < LANES {
+        let mut k = 0;
+        while k < LANES {
+            let sign = if walsh(row, k) { -1 } else { 1 };
+            let at = (k >> 4 & 1) << 4 | (k & 1) << 3 | k >> 1 & 7;
+            table[row][at] = sign;
+            table[row + LANES][at] = -sign;
+            k += 1;
+        }
+        row += 1;
+    }
+    table
+};
+
+/// 128 less the number of each lane of 128.
+static LATENESS: [[u16; 8]; 16] = {
+    let mut table = [[0; 8]; 16];
+    let mut lane = 0;
+    while lane < 128 {
+        table[lane / 8][lane % 8] = 128 - lane as u16;
+        lane += 1;
     }
     table
 };
@@ -271,7 +335,8 @@ impl Neon {
 }
 
 impl Simd for Neon {
-    type Scratch = [[f32; LANES]; 2 * 2 * BLOCK];
+    type Scratch = [[f32; LANES]; 2 * BLOCK];
+    type Words = [[i16; LANES]; 2 * BLOCK];
     type F = [float32x4_t; 8];
     type I = [int32x4_t; 8];
     type H = [int16x8_t; 4];
@@ -397,11 +462,6 @@ impl Simd for Neon {
     #[inline(always)]
     fn above(self, a: Self::F, b: Self::F) -> u32 {
         self.bit_of_each(self.gt(a, b))
-    }
-    #[inline(always)]
-    fn equal(self, a: Self::F, b: Self::F) -> u32 {
-        let equal = each!(vceqq_f32, a, b);
-        self.bit_of_each(each!(vreinterpretq_s32_u32, equal))
     }
     #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
@@ -658,6 +718,10 @@ impl Simd for Neon {
         both!(vandq_u8, a, b)
     }
     #[inline(always)]
+    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B {
+        both!(veorq_u8, a, b)
+    }
+    #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         both!(vorrq_u8, a, b)
     }
@@ -702,6 +766,10 @@ impl Simd for Neon {
                 vnegq_s32(vld1q_s32(by.add(4 * i)))
             )))
         }
+    }
+    #[inline(always)]
+    fn upper_halves(self, low: Self::B, high: Self::B) -> Self::B {
+        neon!([vsriq_n_u8::<4>(high[0], low[0]), vsriq_n_u8::<4>(high[1], low[1])])
     }
     #[inline(always)]
     fn least<const N: usize>(self, a: &[Self::B; N]) -> usize {
@@ -762,6 +830,18 @@ impl Simd for Neon {
         unsafe { array!(4, i => vld1q_s16(from.add(8 * i))) }
     }
     #[inline(always)]
+    fn store_h(self, v: Self::H, to: &mut [i16; LANES]) {
+        let to = to.as_mut_ptr();
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: NEON is part of the target; 64 bytes are writable behind the reference.
+            unsafe { vst1q_s16(to.add(8 * i), v) }
+        }
+    }
+    #[inline(always)]
+    fn splat_h(self, x: i16) -> Self::H {
+        neon!([vdupq_n_s16(x); 4])
+    }
+    #[inline(always)]
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
         array!(4, i => neon!(vaddq_s16(a[i], b[i])))
     }
@@ -772,6 +852,115 @@ impl Simd for Neon {
     #[inline(always)]
     fn xor_h(self, a: Self::H, b: Self::H) -> Self::H {
         array!(4, i => neon!(veorq_s16(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn min_h(self, a: Self::H, b: Self::H) -> Self::H {
+        array!(4, i => neon!(vminq_s16(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
+        array!(4, i => neon!(vmaxq_s16(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H {
+        array!(4, i => neon!(vqsubq_s16(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn mul_high_h(self, a: Self::H, b: Self::H) -> Self::H {
+        array!(4, i => neon!(vqrdmulhq_s16(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn fold_min_h(self, a: Self::H) -> FoldedWords {
+        fold_words!(vminq_s16, a)
+    }
+    #[inline(always)]
+    fn fold_max_h(self, a: Self::H) -> FoldedWords {
+        fold_words!(vmaxq_s16, a)
+    }
+    #[inline(always)]
+    fn reduce_min_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+        reduce_words!(vminq_s16, vpminq_s16, a)
+    }
+    #[inline(always)]
+    fn reduce_max_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+        reduce_words!(vmaxq_s16, vpmaxq_s16, a)
+    }
+    /// In the order of lanes.
+    #[inline(always)]
+    fn words<const N: usize>(self, a: [Self::F; N]) -> [Self::H; N] {
+        array!(N, v => {
+            // Within i16: the lower halves.
+            let a = each!(vcvtnq_s32_f32, a[v]);
+            array!(4, i => neon!(vuzp1q_s16(
+                vreinterpretq_s16_s32(a[2 * i]),
+                vreinterpretq_s16_s32(a[2 * i + 1])
+            )))
+        })
+    }
+    #[inline(always)]
+    fn first_word<const N: usize>(self, a: [Self::H; N], x: i16) -> usize {
+        // The larger the earlier.
+        let mut first = neon!(vdupq_n_u16(0));
+        for v in 0..N {
+            for i in 0..4 {
+                let at = &LATENESS[4 * v + i];
+                // SAFETY: NEON is part of the target; the row has the eight words that are read.
+                let at = unsafe { vld1q_u16(at.as_ptr()) };
+                first = neon!(vmaxq_u16(
+                    first,
+                    vandq_u16(vceqq_s16(a[v][i], vdupq_n_s16(x)), at)
+                ));
+            }
+        }
+        (128 - usize::from(neon!(vmaxvq_u16(first)))) % (N * LANES)
+    }
+    /// Two bits of a lane's number are the registers', and three are exchanged for one of those.
+    #[inline(always)]
+    fn wht_words<const N: usize>(self, mut a: [Self::H; N]) -> [Self::H; N] {
+        let mut stride = N / 2;
+        while stride > 0 {
+            for v in 0..N {
+                if v & stride == 0 {
+                    for i in 0..4 {
+                        butterfly!(vqaddq_s16, vqsubq_s16, a[v][i], a[v + stride][i]);
+                    }
+                }
+            }
+            stride /= 2;
+        }
+        array!(N, v => {
+            let mut a = a[v];
+            for i in 0..2 {
+                butterfly!(vqaddq_s16, vqsubq_s16, a[i], a[i + 2]);
+            }
+            for pair in a.as_chunks_mut::<2>().0 {
+                butterfly!(vqaddq_s16, vqsubq_s16, pair[0], pair[1]);
+                for _ in 0..3 {
+                    *pair = zip!(vzip1q_s16, vzip2q_s16, *pair);
+                    butterfly!(vqaddq_s16, vqsubq_s16, pair[0], pair[1]);
+                }
+            }
+            a
+        })
+    }
+    #[inline(always)]
+    fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N] {
+        array!(N, v => {
+            let flipped = usize::from(walsh(v, row / LANES)) * LANES;
+            let signs = self.load_h(&WORD_SIGNS[flipped + row % LANES]);
+            array!(4, i => neon!(vmulq_s16(a[v][i], signs[i])))
+        })
+    }
+    #[inline(always)]
+    fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
+        array!(N, v => neon!({
+            // Bit 0 of a word's number is that of the register, of two.
+            let halves = array!(4, i => {
+                let half = vqmovn_s16(a[v][i]);
+                vcombine_s8(half, half)
+            });
+            array!(2, i => vreinterpretq_u8_s8(vzip1q_s8(halves[2 * i], halves[2 * i + 1])))
+        }))
     }
     /// As [`Simd::sign_ranges`], of four bits.
     #[inline(always)]

@@ -3,7 +3,7 @@
 
 use core::arch::wasm32::*;
 
-use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, one_at, walsh};
+use crate::arch::{BLOCK, Folded, FoldedWords, LANES, Part, Simd, array, one_at, walsh};
 
 /// The level of a module that was compiled with the instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,6 +136,68 @@ macro_rules! sign_stage {
     }};
 }
 
+/// Folds words to two vectors.
+macro_rules! fold_words {
+    ($f:ident, $a:expr) => {{
+        let a = $a;
+        let mut folded: FoldedWords = [0; 16];
+        // SAFETY: the array has the 32 bytes that are written.
+        unsafe {
+            v128_store(folded.as_mut_ptr().cast(), $f(a[0], a[2]));
+            v128_store(folded.as_mut_ptr().add(8).cast(), $f(a[1], a[3]));
+        }
+        folded
+    }};
+}
+
+/// The other folds, each but the first of two vectors at once.
+macro_rules! reduce_words {
+    ($f:ident, $a:expr) => {{
+        let a: &[FoldedWords; BLOCK] = $a;
+        let eight = array!(BLOCK, t => {
+            // SAFETY: 32 bytes are readable behind each reference.
+            unsafe { $f(load!(a[t].as_ptr()), load!(a[t].as_ptr().add(8))) }
+        });
+        let four = array!(BLOCK / 2, t => $f(
+            i64x2_shuffle::<0, 2>(eight[2 * t], eight[2 * t + 1]),
+            i64x2_shuffle::<1, 3>(eight[2 * t], eight[2 * t + 1])
+        ));
+        let two = array!(BLOCK / 4, t => $f(
+            i32x4_shuffle::<0, 2, 4, 6>(four[2 * t], four[2 * t + 1]),
+            i32x4_shuffle::<1, 3, 5, 7>(four[2 * t], four[2 * t + 1])
+        ));
+        let mut reduced = [0i16; BLOCK];
+        for t in 0..BLOCK / 8 {
+            let one = $f(
+                i16x8_shuffle::<0, 2, 4, 6, 8, 10, 12, 14>(two[2 * t], two[2 * t + 1]),
+                i16x8_shuffle::<1, 3, 5, 7, 9, 11, 13, 15>(two[2 * t], two[2 * t + 1]),
+            );
+            // SAFETY: the array has the 32 bytes that are written.
+            unsafe { v128_store(reduced.as_mut_ptr().add(8 * t).cast(), one) };
+        }
+        reduced
+    }};
+}
+
+/// 1 and -1 by which words in the order of [`Simd128::wht_words`] are multiplied for a row of the matrix; the second half negated. Bits 4, 0, 3, 2
+/// and 1 of a word's number, from the highest of its place down.
+static WORD_SIGNS: [[i16; LANES]; 2 * LANES] = {
+    let mut table = [[0; LANES]; 2 * LANES];
+    let mut row = 0;
+    while row < LANES {
+        let mut k = 0;
+        while k < LANES {
+            let sign = if walsh(row, k) { -1 } else { 1 };
+            let at = (k >> 4 & 1) << 4 | (k & 1) << 3 | k >> 1 & 7;
+            table[row][at] = sign;
+            table[row + LANES][at] = -sign;
+            k += 1;
+        }
+        row += 1;
+    }
+    table
+};
+
 /// All ones for the elements of 32 that a row of the matrix negates; then for the others.
 static NEGATED: [[i8; LANES]; 2 * LANES] = {
     let mut table = [[0; LANES]; 2 * LANES];
@@ -236,7 +298,8 @@ fn bit_of_each(a: [v128; 8]) -> u32 {
 }
 
 impl Simd for Simd128 {
-    type Scratch = [[f32; LANES]; 2 * 2 * BLOCK];
+    type Scratch = [[f32; LANES]; 2 * BLOCK];
+    type Words = [[i16; LANES]; 2 * BLOCK];
     type F = [v128; 8];
     type I = [v128; 8];
     type H = [v128; 4];
@@ -325,10 +388,6 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn above(self, a: Self::F, b: Self::F) -> u32 {
         bit_of_each(self.gt(a, b))
-    }
-    #[inline(always)]
-    fn equal(self, a: Self::F, b: Self::F) -> u32 {
-        bit_of_each(each!(8, f32x4_eq, a, b))
     }
     #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
@@ -530,6 +589,10 @@ impl Simd for Simd128 {
         each!(2, v128_and, a, b)
     }
     #[inline(always)]
+    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B {
+        each!(2, v128_xor, a, b)
+    }
+    #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         each!(2, v128_or, a, b)
     }
@@ -623,6 +686,18 @@ impl Simd for Simd128 {
         unsafe { array!(4, i => load!(from.add(8 * i))) }
     }
     #[inline(always)]
+    fn store_h(self, v: Self::H, to: &mut [i16; LANES]) {
+        let to = to.as_mut_ptr();
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: 64 bytes are writable behind the reference.
+            unsafe { v128_store(to.add(8 * i).cast(), v) }
+        }
+    }
+    #[inline(always)]
+    fn splat_h(self, x: i16) -> Self::H {
+        [i16x8_splat(x); 4]
+    }
+    #[inline(always)]
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
         each!(4, i16x8_add, a, b)
     }
@@ -633,6 +708,100 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn xor_h(self, a: Self::H, b: Self::H) -> Self::H {
         each!(4, v128_xor, a, b)
+    }
+    #[inline(always)]
+    fn min_h(self, a: Self::H, b: Self::H) -> Self::H {
+        each!(4, i16x8_min, a, b)
+    }
+    #[inline(always)]
+    fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
+        each!(4, i16x8_max, a, b)
+    }
+    #[inline(always)]
+    fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H {
+        each!(4, i16x8_sub_sat, a, b)
+    }
+    #[inline(always)]
+    fn mul_high_h(self, a: Self::H, b: Self::H) -> Self::H {
+        each!(4, i16x8_q15mulr_sat, a, b)
+    }
+    #[inline(always)]
+    fn fold_min_h(self, a: Self::H) -> FoldedWords {
+        fold_words!(i16x8_min, a)
+    }
+    #[inline(always)]
+    fn fold_max_h(self, a: Self::H) -> FoldedWords {
+        fold_words!(i16x8_max, a)
+    }
+    #[inline(always)]
+    fn reduce_min_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+        reduce_words!(i16x8_min, a)
+    }
+    #[inline(always)]
+    fn reduce_max_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+        reduce_words!(i16x8_max, a)
+    }
+    /// In the order of lanes.
+    #[inline(always)]
+    fn words<const N: usize>(self, a: [Self::F; N]) -> [Self::H; N] {
+        array!(N, v => {
+            let a = array!(8, i => i32x4_trunc_sat_f32x4(f32x4_nearest(a[v][i])));
+            array!(4, i => i16x8_narrow_i32x4(a[2 * i], a[2 * i + 1]))
+        })
+    }
+    #[inline(always)]
+    fn first_word<const N: usize>(self, a: [Self::H; N], x: i16) -> usize {
+        let x = i16x8_splat(x);
+        for v in 0..N {
+            let equal = array!(4, i => i16x8_eq(a[v][i], x));
+            let bits = array!(2, i => i8x16_bitmask(i8x16_narrow_i16x8(equal[2 * i], equal[2 * i + 1])));
+            let bits = u32::from(bits[0]) | u32::from(bits[1]) << 16;
+            if bits != 0 {
+                return LANES * v + bits.trailing_zeros() as usize % LANES;
+            }
+        }
+        0
+    }
+    /// Two bits of a lane's number are the vectors', and three are exchanged for one of those.
+    #[inline(always)]
+    fn wht_words<const N: usize>(self, mut a: [Self::H; N]) -> [Self::H; N] {
+        let mut stride = N / 2;
+        while stride > 0 {
+            for v in 0..N {
+                if v & stride == 0 {
+                    for i in 0..4 {
+                        [a[v][i], a[v + stride][i]] =
+                            stage!(i16x8_add_sat, i16x8_sub_sat, [a[v][i], a[v + stride][i]]);
+                    }
+                }
+            }
+            stride /= 2;
+        }
+        array!(N, v => {
+            let mut a = stages!(4, 2, i16x8_add_sat, i16x8_sub_sat, a[v]);
+            for pair in a.as_chunks_mut::<2>().0 {
+                *pair = stage!(i16x8_add_sat, i16x8_sub_sat, *pair);
+                for _ in 0..3 {
+                    *pair = stage!(i16x8_add_sat, i16x8_sub_sat, exchange_words!(*pair));
+                }
+            }
+            a
+        })
+    }
+    #[inline(always)]
+    fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N] {
+        array!(N, v => {
+            let flipped = usize::from(walsh(v, row / LANES)) * LANES;
+            each!(4, i16x8_mul, a[v], self.load_h(&WORD_SIGNS[flipped + row % LANES]))
+        })
+    }
+    #[inline(always)]
+    fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
+        array!(N, v => array!(2, i => {
+            // Bit 0 of a word's number is that of the vector, of two.
+            let bytes = i8x16_narrow_i16x8(a[v][2 * i], a[v][2 * i + 1]);
+            i8x16_shuffle::<0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15>(bytes, bytes)
+        }))
     }
     #[inline(always)]
     fn wht_h(self, a: Self::H) -> Self::H {

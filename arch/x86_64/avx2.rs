@@ -5,7 +5,9 @@
 use core::arch::x86_64::*;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::arch::{BLOCK, Folded, LANES, LINE, Line, Part, Simd, array, one_at, signs_in, walsh};
+use crate::arch::{
+    BLOCK, Folded, FoldedWords, LANES, LINE, Line, Part, Simd, array, first_of, one_at, walsh,
+};
 
 /// Proof that the machine has AVX2 and F16C, and BMI1, BMI2 and POPCNT, which came before or with AVX2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,65 +125,113 @@ macro_rules! pack {
     }};
 }
 
-/// Sum and difference of two registers.
+/// Sum and difference of two registers of words, limited to i16.
 macro_rules! stage {
     ($a:expr) => {{
         let a = $a;
-        [_mm256_add_ps(a[0], a[1]), _mm256_sub_ps(a[0], a[1])]
+        [_mm256_adds_epi16(a[0], a[1]), _mm256_subs_epi16(a[0], a[1])]
     }};
 }
 
-/// The numbers of what stands in the lanes after [`Avx2::wht_mixed`]: bit 0 is that of the register, of two.
-const MIXED: [usize; LANES] = {
-    let mut order = [0; LANES];
+/// Exchanges registers for bit 2 of a lane's number in its half, whose other bits move up, and that of the registers
+/// comes last.
+macro_rules! exchange_words {
+    ($a:expr) => {{
+        let a = $a;
+        [
+            _mm256_unpacklo_epi16(a[0], a[1]),
+            _mm256_unpackhi_epi16(a[0], a[1]),
+        ]
+    }};
+}
+
+/// Which of 32 words stands at place `at` of the two registers that [`Avx2::wht_words`] gives: bits 0, 4, 2, 3 and 1 of its
+/// number, from the highest of `at` down.
+const fn word_at(at: usize) -> usize {
+    (at >> 4 & 1) | (at >> 3 & 1) << 4 | (at >> 2 & 1) << 2 | (at >> 1 & 1) << 3 | (at & 1) << 1
+}
+
+/// The lanes of the bytes that words become when two registers are packed, each half of which has eight lanes of each.
+static LANES_OF_BYTES: [u8; 2 * LANES] = {
+    let mut table = [0; 2 * LANES];
     let mut at = 0;
-    while at < LANES {
-        let (register, lane) = (at / 8, at % 8);
-        order[at] = register / 2 * 16 + lane * 2 + register % 2;
+    while at < 2 * LANES {
+        // Bits 4, 2, 3, 1 and 0 of a lane's number; the half of the bytes comes first, then the register.
+        let lane = (at >> 3 & 1) << 4 | (at >> 4 & 1) << 2 | (at >> 2 & 1) << 3 | at & 3;
+        table[at] = (at / LANES * LANES + lane) as u8;
         at += 1;
     }
-    order
+    table
 };
 
-static MIXED_SIGNS: [[f32; LANES]; 2 * LANES] = signs_in(MIXED);
-
-/// What orders the bytes of four registers that are packed, each 128 bits of which have four lanes of each: bytes within
-/// 128 bits, then groups of four. For lanes in their order, and for those of [`Avx2::wht_mixed`].
-static PACKED: [([i8; 32], [i32; 8]); 2] = {
-    let mut same = [0; 32];
-    let mut pairs = [0; 32];
-    let mut i = 0;
-    while i < 32 {
-        same[i] = i as i8 % 16;
-        pairs[i] = (i % 16 / 8 * 8 + i % 2 * 4 + i % 8 / 2) as i8;
-        i += 1;
+/// 1 and -1 by which these words are multiplied for a row of the matrix; the second half negated.
+static WORD_SIGNS: [[i16; LANES]; 2 * LANES] = {
+    let mut table = [[0; LANES]; 2 * LANES];
+    let mut row = 0;
+    while row < LANES {
+        let mut at = 0;
+        while at < LANES {
+            let sign = if walsh(row, word_at(at)) { -1 } else { 1 };
+            table[row][at] = sign;
+            table[row + LANES][at] = -sign;
+            at += 1;
+        }
+        row += 1;
     }
-    [
-        (same, [0, 4, 1, 5, 2, 6, 3, 7]),
-        (pairs, [0, 1, 4, 5, 2, 3, 6, 7]),
-    ]
+    table
 };
 
-/// Rounds a tile to integers that are saturated to i16, and then to bytes by `$pack`; `$mixed` says in which order lanes
-/// are.
-macro_rules! pack_tile {
-    ($pack:ident, $a:expr, $mixed:expr) => {{
+/// What orders the bytes of both registers within each half, which is bit 4 of a word's number.
+static PACKED_WORDS: [i8; 32] = {
+    let mut table = [0; 32];
+    let mut word = 0;
+    while word < 32 {
+        table[word] = ((word & 1) << 3 | (word >> 2 & 1) << 2 | (word >> 3 & 1) << 1 | word >> 1 & 1) as i8;
+        word += 1;
+    }
+    table
+};
+
+/// Folds words to sixteen.
+macro_rules! fold_words {
+    ($f:ident, $a:expr) => {{
         let a = $a;
-        let (bytes, groups) = &PACKED[usize::from($mixed)];
-        // SAFETY: AVX2 by the token; each table has the 32 bytes that are read.
-        let (bytes, groups) = unsafe {
-            (
-                _mm256_loadu_si256(bytes.as_ptr().cast()),
-                _mm256_loadu_si256(groups.as_ptr().cast()),
-            )
-        };
-        array!(N, v => {
-            let a = each!(_mm256_cvtps_epi32, a[v]);
-            avx2!({
-                let packed = $pack(_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(a[2], a[3]));
-                _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(packed, bytes), groups)
-            })
-        })
+        let mut folded = [0; 16];
+        // SAFETY: AVX2 by the token; the array has the 16 words that are written.
+        unsafe { _mm256_storeu_si256(folded.as_mut_ptr().cast(), $f(a[0], a[1])) };
+        folded
+    }};
+}
+
+/// Folds what [`fold_words`] gives, of eight vectors transposed as by [`reduce`]: a word in the lower half of each dword,
+/// vectors 0, 2, 1 and 3, and those 4 further.
+macro_rules! reduce_words {
+    ($f:ident, $a:expr) => {{
+        let a: &[FoldedWords; BLOCK] = $a;
+        let mut reduced = [0; BLOCK];
+        // SAFETY: AVX2 by the token; each array has the 16 words that are read or written.
+        unsafe {
+            let eight = array!(2, h => {
+                let v = array!(8, i => _mm256_loadu_si256(a[8 * h + i].as_ptr().cast()));
+                let four = array!(4, t => $f(
+                    _mm256_permute2x128_si256::<0x20>(v[t], v[t + 4]),
+                    _mm256_permute2x128_si256::<0x31>(v[t], v[t + 4])
+                ));
+                let two = array!(2, t => _mm256_castsi256_ps($f(
+                    _mm256_unpacklo_epi64(four[t], four[t + 2]),
+                    _mm256_unpackhi_epi64(four[t], four[t + 2])
+                )));
+                let one = $f(
+                    _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(two[0], two[1])),
+                    _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(two[0], two[1])),
+                );
+                let one = _mm256_shuffle_epi32::<0b11_01_10_00>($f(one, _mm256_srli_epi32::<16>(one)));
+                _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(one))
+            });
+            let words = _mm256_permute4x64_epi64::<UNPACK>(_mm256_packs_epi32(eight[0], eight[1]));
+            _mm256_storeu_si256(reduced.as_mut_ptr().cast(), words);
+        }
+        reduced
     }};
 }
 
@@ -250,6 +300,22 @@ macro_rules! exchange_bytes {
 }
 
 impl Avx2 {
+    /// Walsh-Hadamard transform of words: the bit of the registers, then that of their halves, and three of lanes, every
+    /// one of which is exchanged for the registers'.
+    #[inline(always)]
+    pub(super) fn wht_pair(self, a: [__m256i; 2]) -> [__m256i; 2] {
+        avx2!({
+            let a = stage!(a);
+            let a = stage!([
+                _mm256_permute2x128_si256::<0x20>(a[0], a[1]),
+                _mm256_permute2x128_si256::<0x31>(a[0], a[1]),
+            ]);
+            let a = stage!(exchange_words!(a));
+            let a = stage!(exchange_words!(a));
+            stage!(exchange_words!(a))
+        })
+    }
+
     /// A bit for each lane, which is all ones or 0.
     #[inline(always)]
     fn bit_of_each(self, a: [__m256i; 4]) -> u32 {
@@ -396,7 +462,8 @@ impl Avx2 {
 }
 
 impl Simd for Avx2 {
-    type Scratch = [[f32; LANES]; 2 * 2 * BLOCK];
+    type Scratch = [[f32; LANES]; 2 * BLOCK];
+    type Words = [[i16; LANES]; 2 * BLOCK];
     type F = [__m256; 4];
     type I = [__m256i; 4];
     type H = [__m256i; 2];
@@ -553,11 +620,6 @@ impl Simd for Avx2 {
         self.bit_of_each(self.gt(a, b))
     }
     #[inline(always)]
-    fn equal(self, a: Self::F, b: Self::F) -> u32 {
-        let equal = each!(_mm256_cmp_ps::<_CMP_EQ_OQ>, a, b);
-        self.bit_of_each(each!(_mm256_castps_si256, equal))
-    }
-    #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
         each!(_mm256_castps_si256, a)
     }
@@ -602,48 +664,6 @@ impl Simd for Avx2 {
         let partners = each!(_mm256_permute_ps::<0b10_11_00_01>, a);
         let signed = each!(_mm256_xor_ps, a, high_1);
         each!(_mm256_add_ps, partners, signed)
-    }
-    /// Strides 4, 2 and 1 are between two registers as well, which are exchanged for a bit of the lanes' numbers in
-    /// between.
-    #[inline(always)]
-    fn wht_mixed<const N: usize>(self, a: [Self::F; N]) -> [Self::F; N] {
-        array!(N, v => avx2!({
-            let a = [
-                _mm256_add_ps(a[v][0], a[v][2]),
-                _mm256_add_ps(a[v][1], a[v][3]),
-                _mm256_sub_ps(a[v][0], a[v][2]),
-                _mm256_sub_ps(a[v][1], a[v][3]),
-            ];
-            let pairs = [stage!([a[0], a[1]]), stage!([a[2], a[3]])];
-            let pairs = array!(2, i => stage!([
-                _mm256_permute2f128_ps::<0x20>(pairs[i][0], pairs[i][1]),
-                _mm256_permute2f128_ps::<0x31>(pairs[i][0], pairs[i][1]),
-            ]));
-            let pairs = array!(2, i => stage!([
-                _mm256_unpacklo_ps(pairs[i][0], pairs[i][1]),
-                _mm256_unpackhi_ps(pairs[i][0], pairs[i][1]),
-            ]));
-            let pairs = array!(2, i => stage!([
-                _mm256_unpacklo_ps(pairs[i][0], pairs[i][1]),
-                _mm256_unpackhi_ps(pairs[i][0], pairs[i][1]),
-            ]));
-            [pairs[0][0], pairs[0][1], pairs[1][0], pairs[1][1]]
-        }))
-    }
-    #[inline(always)]
-    fn ordered(self, a: Self::F) -> Self::F {
-        let mut mixed = [0.0; LANES];
-        self.store(a, &mut mixed);
-        let mut ordered = [0.0; LANES];
-        for (lane, number) in mixed.into_iter().zip(MIXED) {
-            ordered[number % LANES] = lane;
-        }
-        self.load(&ordered)
-    }
-    #[inline(always)]
-    fn flip_mixed(self, a: Self::F, row: usize) -> Self::F {
-        let signs = self.load(&MIXED_SIGNS[row % MIXED_SIGNS.len()]);
-        self.float_of_bits(self.xor(self.bits(a), self.bits(signs)))
     }
     #[inline(always)]
     fn fold_add(self, a: Self::F) -> Folded {
@@ -751,14 +771,6 @@ impl Simd for Avx2 {
         pack!(_mm256_packs_epi16, a)
     }
     #[inline(always)]
-    fn tile_to_bytes<const N: usize>(self, a: [Self::F; N], mixed: bool) -> [Self::B; N] {
-        pack_tile!(_mm256_packus_epi16, a, mixed)
-    }
-    #[inline(always)]
-    fn tile_to_signed_bytes<const N: usize>(self, a: [Self::F; N]) -> [Self::B; N] {
-        pack_tile!(_mm256_packs_epi16, a, true)
-    }
-    #[inline(always)]
     fn eight_times(self, a: Self::B) -> Self::F {
         let wide = avx2!({
             let (low, high) = (_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
@@ -819,6 +831,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn and_b(self, a: Self::B, b: Self::B) -> Self::B {
         avx2!(_mm256_and_si256(a, b))
+    }
+    #[inline(always)]
+    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B {
+        avx2!(_mm256_xor_si256(a, b))
     }
     #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
@@ -937,6 +953,18 @@ impl Simd for Avx2 {
         unsafe { array!(2, i => _mm256_loadu_si256(from.add(16 * i).cast())) }
     }
     #[inline(always)]
+    fn store_h(self, v: Self::H, to: &mut [i16; LANES]) {
+        let to = to.as_mut_ptr();
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: AVX2 by the token; 64 bytes are writable behind the reference, at any alignment.
+            unsafe { _mm256_storeu_si256(to.add(16 * i).cast(), v) }
+        }
+    }
+    #[inline(always)]
+    fn splat_h(self, x: i16) -> Self::H {
+        avx2!([_mm256_set1_epi16(x); 2])
+    }
+    #[inline(always)]
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
         avx2!([_mm256_add_epi16(a[0], b[0]), _mm256_add_epi16(a[1], b[1])])
     }
@@ -947,6 +975,87 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn xor_h(self, a: Self::H, b: Self::H) -> Self::H {
         avx2!([_mm256_xor_si256(a[0], b[0]), _mm256_xor_si256(a[1], b[1])])
+    }
+    #[inline(always)]
+    fn min_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx2!([_mm256_min_epi16(a[0], b[0]), _mm256_min_epi16(a[1], b[1])])
+    }
+    #[inline(always)]
+    fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx2!([_mm256_max_epi16(a[0], b[0]), _mm256_max_epi16(a[1], b[1])])
+    }
+    #[inline(always)]
+    fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx2!([_mm256_subs_epi16(a[0], b[0]), _mm256_subs_epi16(a[1], b[1])])
+    }
+    #[inline(always)]
+    fn mul_high_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx2!([_mm256_mulhrs_epi16(a[0], b[0]), _mm256_mulhrs_epi16(a[1], b[1])])
+    }
+    #[inline(always)]
+    fn fold_min_h(self, a: Self::H) -> FoldedWords {
+        fold_words!(_mm256_min_epi16, a)
+    }
+    #[inline(always)]
+    fn fold_max_h(self, a: Self::H) -> FoldedWords {
+        fold_words!(_mm256_max_epi16, a)
+    }
+    #[inline(always)]
+    fn reduce_min_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+        reduce_words!(_mm256_min_epi16, a)
+    }
+    #[inline(always)]
+    fn reduce_max_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+        reduce_words!(_mm256_max_epi16, a)
+    }
+    /// Bit 4 of a lane's number is the register's, 2 the half's, then 3, 1 and 0.
+    #[inline(always)]
+    fn words<const N: usize>(self, a: [Self::F; N]) -> [Self::H; N] {
+        array!(N, v => {
+            let a = each!(_mm256_cvtps_epi32, a[v]);
+            avx2!([_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(a[2], a[3])])
+        })
+    }
+    #[inline(always)]
+    fn first_word<const N: usize>(self, a: [Self::H; N], x: i16) -> usize {
+        let x = self.splat_h(x);
+        let equal = array!(N, v => avx2!(_mm256_movemask_epi8(_mm256_packs_epi16(
+            _mm256_cmpeq_epi16(a[v][0], x[0]),
+            _mm256_cmpeq_epi16(a[v][1], x[1])
+        )) as u32));
+        first_of(equal, &LANES_OF_BYTES)
+    }
+    #[inline(always)]
+    fn wht_words<const N: usize>(self, mut a: [Self::H; N]) -> [Self::H; N] {
+        let mut stride = N / 2;
+        while stride > 0 {
+            for v in 0..N {
+                if v & stride == 0 {
+                    for i in 0..2 {
+                        [a[v][i], a[v + stride][i]] = avx2!(stage!([a[v][i], a[v + stride][i]]));
+                    }
+                }
+            }
+            stride /= 2;
+        }
+        array!(N, v => self.wht_pair(a[v]))
+    }
+    #[inline(always)]
+    fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N] {
+        array!(N, v => {
+            let flipped = usize::from(walsh(v, row / LANES)) * LANES;
+            let signs = self.load_h(&WORD_SIGNS[flipped + row % LANES]);
+            avx2!([
+                _mm256_sign_epi16(a[v][0], signs[0]),
+                _mm256_sign_epi16(a[v][1], signs[1])
+            ])
+        })
+    }
+    #[inline(always)]
+    fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
+        // SAFETY: AVX2 by the token; the table has the 32 bytes that are read.
+        let order = unsafe { _mm256_loadu_si256(PACKED_WORDS.as_ptr().cast()) };
+        array!(N, v => avx2!(_mm256_shuffle_epi8(_mm256_packs_epi16(a[v][0], a[v][1]), order)))
     }
     #[inline(always)]
     fn wht_h(self, a: Self::H) -> Self::H {

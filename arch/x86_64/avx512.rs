@@ -5,7 +5,9 @@
 
 use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
-use crate::arch::{BLOCK, Folded, LANES, LINE, Line, Part, Simd, array, one_at, signs_in, walsh};
+use crate::arch::{
+    BLOCK, Folded, FoldedWords, LANES, LINE, Line, Part, Simd, array, first_of, one_at, walsh,
+};
 
 /// Proof that the machine has AVX-512 F, BW, VL and VBMI, and what AVX2's token proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,25 +103,64 @@ macro_rules! pack {
     }};
 }
 
-/// The same of a tile, two vectors at a time; `$mixed` says in which order their lanes are.
-macro_rules! pack_tile {
-    ($self:ident, $pack:ident, $a:expr, $mixed:expr) => {{
-        let a = $a;
-        // SAFETY: AVX-512 by the token; each table has the 64 bytes that are read.
-        let order = unsafe { _mm512_loadu_epi8(PACKED[usize::from($mixed)].0.as_ptr()) };
-        let mut bytes = [$self.splat_b(0); N];
+/// Words of N vectors by `$pack` to bytes, two vectors at a time, ordered by `$order`.
+macro_rules! pack_words {
+    ($pack:ident, $order:expr, $a:expr) => {{
+        let (order, a): (&Indices<i8, 64>, _) = ($order, $a);
+        // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
+        let order = unsafe { _mm512_loadu_epi8(order.0.as_ptr()) };
+        let mut bytes = [avx512!(_mm256_setzero_si256()); N];
         for pair in 0..N.div_ceil(2) {
-            let words = array!(2, i => {
-                let a = each!(_mm512_cvtps_epi32, a[(2 * pair + i) % N]);
-                avx512!(_mm512_packs_epi32(a[0], a[1]))
-            });
-            let both = avx512!(_mm512_permutexvar_epi8(order, $pack(words[0], words[1])));
-            bytes[2 * pair] = avx512!(_mm512_castsi512_si256(both));
+            let (low, high) = (2 * pair, (2 * pair + 1) % N);
+            let both = avx512!(_mm512_permutexvar_epi8(order, $pack(a[low], a[high])));
+            bytes[low] = avx512!(_mm512_castsi512_si256(both));
             if N > 1 {
-                bytes[2 * pair + 1] = avx512!(_mm512_extracti64x4_epi64::<1>(both));
+                bytes[high] = avx512!(_mm512_extracti64x4_epi64::<1>(both));
             }
         }
         bytes
+    }};
+}
+
+/// Folds words to sixteen.
+macro_rules! fold_words {
+    ($f:ident, $a:expr) => {{
+        let a = $a;
+        let folded = avx512!($f(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)));
+        let mut lanes = [0; 16];
+        // SAFETY: AVX2 by the token; the array has the 16 words that are written.
+        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), folded) };
+        lanes
+    }};
+}
+
+/// The other folds of sixteen vectors, transposed as by [`reduce`].
+macro_rules! reduce_words {
+    ($f:ident, $a:expr) => {{
+        let a: &[i16; 16 * BLOCK] = $a.as_flattened().first_chunk().unwrap_or(&[0; 16 * BLOCK]);
+        let mut reduced = [0; BLOCK];
+        // SAFETY: AVX-512 by the token; the arrays have the 32 or 16 words that are read or written at a time.
+        unsafe {
+            let two = array!(8, i => _mm512_loadu_epi16(a.as_ptr().add(32 * i)));
+            let four = array!(4, i => $f(
+                _mm512_shuffle_i64x2::<0b10_00_10_00>(two[2 * i], two[2 * i + 1]),
+                _mm512_shuffle_i64x2::<0b11_01_11_01>(two[2 * i], two[2 * i + 1])
+            ));
+            let eight = array!(2, i => _mm512_castsi512_ps($f(
+                _mm512_unpacklo_epi64(four[2 * i], four[2 * i + 1]),
+                _mm512_unpackhi_epi64(four[2 * i], four[2 * i + 1])
+            )));
+            let sixteen = $f(
+                _mm512_castps_si512(_mm512_shuffle_ps::<0b10_00_10_00>(eight[0], eight[1])),
+                _mm512_castps_si512(_mm512_shuffle_ps::<0b11_01_11_01>(eight[0], eight[1])),
+            );
+            // The other word of two, in the lower place.
+            let sixteen = $f(sixteen, _mm512_rol_epi32::<16>(sixteen));
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let words = _mm512_cvtepi32_epi16(_mm512_permutexvar_epi32(order, sixteen));
+            _mm256_storeu_si256(reduced.as_mut_ptr().cast(), words);
+        }
+        reduced
     }};
 }
 
@@ -162,33 +203,71 @@ static UNDO: [Indices<i32, 16>; 2] = {
     tables
 };
 
-/// What stands in which lane after [`Avx512::wht_mixed`].
-static MIXED_SIGNS: [[f32; LANES]; 2 * LANES] = {
-    let mut order = [0; LANES];
-    let mut e = 0;
-    while e < LANES {
-        order[UNDO[e / 16].0[e % 16] as usize] = e;
-        e += 1;
-    }
-    signs_in(order)
-};
-
-/// Where two vectors' bytes come from once their registers are packed: each 128 bits have four lanes of each. For
-/// vectors in the order of lanes, and for those of [`Avx512::wht_mixed`].
-static PACKED: [Indices<i8, 64>; 2] = {
-    let mut tables = [Indices([0; 64]), Indices([0; 64])];
+/// Where the bytes of two vectors come from once their four registers are packed to words and these to bytes, each 128
+/// bits of which have four lanes of each.
+static PACKED: Indices<i8, 64> = {
+    let mut table = Indices([0; 64]);
     let mut e = 0;
     while e < 2 * LANES {
-        let (vector, lane) = (e / LANES, e % LANES);
-        let mixed = UNDO[lane / 16].0[lane % 16] as usize;
-        let places = [lane, mixed];
-        let mut i = 0;
-        while i < 2 {
-            let (register, lane) = (2 * vector + places[i] / 16, places[i] % 16);
-            tables[i].0[e] = (lane / 4 * 16 + register * 4 + lane % 4) as i8;
-            i += 1;
-        }
+        table.0[e] = (e % 16 / 4 * 16 + e / 16 * 4 + e % 4) as i8;
         e += 1;
+    }
+    table
+};
+
+/// The lanes of the words of two vectors as [`Avx512::words`] has them.
+static LANES_OF_WORDS: [u8; 2 * LANES] = {
+    let mut table = [0; 2 * LANES];
+    let mut at = 0;
+    while at < 2 * LANES {
+        let lane = (at >> 2 & 1) << 4 | (at >> 3 & 3) << 2 | at & 3;
+        table[at] = (at / LANES * LANES + lane) as u8;
+        at += 1;
+    }
+    table
+};
+
+/// Which of 64 words stands at place `at` of the two registers that [`Avx512::wht_words`] gives of two vectors: bits 0, 3,
+/// 5, 2, 4 and 1 of its number, from the highest of `at` down. Of one vector, the same without bit 5.
+const fn word_at(at: usize, vectors: usize) -> usize {
+    let (register, high, low) = if vectors == 1 {
+        (at >> 4, at >> 3 & 1, 0)
+    } else {
+        (at >> 5, at >> 4 & 1, at >> 3 & 1)
+    };
+    register | high << 3 | low << 5 | (at >> 2 & 1) << 2 | (at >> 1 & 1) << 4 | (at & 1) << 1
+}
+
+/// A bit for each of these words: which the row of the matrix negates. For one vector and for two.
+static WORDS_NEGATED: [[u64; 2 * LANES]; 2] = {
+    let mut tables = [[0; 2 * LANES]; 2];
+    let mut vectors = 1;
+    while vectors <= 2 {
+        let mut row = 0;
+        while row < vectors * LANES {
+            let mut at = 0;
+            while at < vectors * LANES {
+                tables[vectors - 1][row] |= (walsh(row, word_at(at, vectors)) as u64) << at;
+                at += 1;
+            }
+            row += 1;
+        }
+        vectors += 1;
+    }
+    tables
+};
+
+/// Where the bytes of these words come from once they are packed, each 128 bits of which have eight of each register; one
+/// vector is packed beside itself.
+static PACKED_WORDS: [Indices<i8, 64>; 2] = {
+    let mut tables = [Indices([0; 64]), Indices([0; 64])];
+    let mut at = 0;
+    while at < 64 {
+        let two = word_at(at, 2);
+        tables[1].0[two] = (at >> 3 << 4 & 0x30 | at >> 5 << 3 | at & 7) as i8;
+        let one = word_at(at % LANES, 1);
+        tables[0].0[one] = ((at % LANES) >> 3 << 4 | at & 7) as i8;
+        at += 1;
     }
     tables
 };
@@ -243,6 +322,46 @@ macro_rules! exchange_4 {
             _mm512_shuffle_f32x4::<0b10_00_10_00>(a[0], a[1]),
             _mm512_shuffle_f32x4::<0b11_01_11_01>(a[0], a[1]),
         ]
+    }};
+}
+
+/// The same of words.
+macro_rules! exchange_words_8 {
+    ($a:expr) => {{
+        let a = $a;
+        [
+            _mm512_shuffle_i64x2::<0b01_00_01_00>(a[0], a[1]),
+            _mm512_shuffle_i64x2::<0b11_10_11_10>(a[0], a[1]),
+        ]
+    }};
+}
+
+macro_rules! exchange_words_4 {
+    ($a:expr) => {{
+        let a = $a;
+        [
+            _mm512_shuffle_i64x2::<0b10_00_10_00>(a[0], a[1]),
+            _mm512_shuffle_i64x2::<0b11_01_11_01>(a[0], a[1]),
+        ]
+    }};
+}
+
+/// The registers become bit 2 of a word's number in its 128 bits, whose lower two move up, and come last.
+macro_rules! exchange_words {
+    ($a:expr) => {{
+        let a = $a;
+        [
+            _mm512_unpacklo_epi16(a[0], a[1]),
+            _mm512_unpackhi_epi16(a[0], a[1]),
+        ]
+    }};
+}
+
+/// A stage of words between two registers, limited to i16.
+macro_rules! word_stage {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm512_adds_epi16(a[0], a[1]), _mm512_subs_epi16(a[0], a[1])]
     }};
 }
 
@@ -382,7 +501,8 @@ impl Avx512 {
 }
 
 impl Simd for Avx512 {
-    type Scratch = [[f32; LANES]; 2 * 2 * BLOCK];
+    type Scratch = [[f32; LANES]; 2 * BLOCK];
+    type Words = [[i16; LANES]; 2 * BLOCK];
     type F = [__m512; 2];
     type I = [__m512i; 2];
     type H = __m512i;
@@ -532,11 +652,6 @@ impl Simd for Avx512 {
         u32::from(masks[0]) | u32::from(masks[1]) << 16
     }
     #[inline(always)]
-    fn equal(self, a: Self::F, b: Self::F) -> u32 {
-        let masks = array!(2, i => avx512!(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a[i], b[i])));
-        u32::from(masks[0]) | u32::from(masks[1]) << 16
-    }
-    #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
         each!(_mm512_castps_si512, a)
     }
@@ -556,20 +671,6 @@ impl Simd for Avx512 {
     /// is restored at the end.
     #[inline(always)]
     fn wht(self, a: Self::F) -> Self::F {
-        let [a] = self.wht_mixed([a]);
-        self.ordered(a)
-    }
-    // Stage by stage, since one vector waits for itself.
-    #[inline(always)]
-    fn wht_mixed<const N: usize>(self, a: [Self::F; N]) -> [Self::F; N] {
-        let a = array!(N, v => avx512!(stage!(a[v])));
-        let a = array!(N, v => avx512!(stage!(exchange_8!(a[v]))));
-        let a = array!(N, v => avx512!(stage!(exchange_4!(a[v]))));
-        let a = array!(N, v => avx512!(stage!(exchange_2!(a[v]))));
-        array!(N, v => avx512!(stage!(exchange_2!(a[v]))))
-    }
-    #[inline(always)]
-    fn ordered(self, a: Self::F) -> Self::F {
         // SAFETY: AVX-512 by the token; each table has the 64 bytes that are read.
         let undo = unsafe {
             [
@@ -577,15 +678,17 @@ impl Simd for Avx512 {
                 _mm512_loadu_epi32(UNDO[1].0.as_ptr()),
             ]
         };
-        avx512!([
-            _mm512_permutex2var_ps(a[0], undo[0], a[1]),
-            _mm512_permutex2var_ps(a[0], undo[1], a[1]),
-        ])
-    }
-    #[inline(always)]
-    fn flip_mixed(self, a: Self::F, row: usize) -> Self::F {
-        let signs = self.load(&MIXED_SIGNS[row % MIXED_SIGNS.len()]);
-        self.float_of_bits(self.xor(self.bits(a), self.bits(signs)))
+        avx512!({
+            let a = stage!(a);
+            let a = stage!(exchange_8!(a));
+            let a = stage!(exchange_4!(a));
+            let a = stage!(exchange_2!(a));
+            let a = stage!(exchange_2!(a));
+            [
+                _mm512_permutex2var_ps(a[0], undo[0], a[1]),
+                _mm512_permutex2var_ps(a[0], undo[1], a[1]),
+            ]
+        })
     }
     #[inline(always)]
     fn fold_add(self, a: Self::F) -> Folded {
@@ -688,12 +791,9 @@ impl Simd for Avx512 {
         pack!(_mm512_packs_epi16, a)
     }
     #[inline(always)]
-    fn tile_to_bytes<const N: usize>(self, a: [Self::F; N], mixed: bool) -> [Self::B; N] {
-        pack_tile!(self, _mm512_packus_epi16, a, mixed)
-    }
-    #[inline(always)]
-    fn tile_to_signed_bytes<const N: usize>(self, a: [Self::F; N]) -> [Self::B; N] {
-        pack_tile!(self, _mm512_packs_epi16, a, true)
+    fn tile_to_bytes<const N: usize>(self, a: [Self::F; N]) -> [Self::B; N] {
+        let words = self.words(a);
+        pack_words!(_mm512_packus_epi16, &PACKED, words)
     }
     #[inline(always)]
     fn eight_times(self, a: Self::B) -> Self::F {
@@ -722,6 +822,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn and_b(self, a: Self::B, b: Self::B) -> Self::B {
         self.0.and_b(a, b)
+    }
+    #[inline(always)]
+    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B {
+        self.0.xor_b(a, b)
     }
     #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
@@ -783,6 +887,15 @@ impl Simd for Avx512 {
         unsafe { _mm512_loadu_epi16(from.as_ptr()) }
     }
     #[inline(always)]
+    fn store_h(self, v: Self::H, to: &mut [i16; LANES]) {
+        // SAFETY: AVX-512 by the token; 64 bytes are writable behind the reference, at any alignment.
+        unsafe { _mm512_storeu_epi16(to.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn splat_h(self, x: i16) -> Self::H {
+        avx512!(_mm512_set1_epi16(x))
+    }
+    #[inline(always)]
     fn add_h(self, a: Self::H, b: Self::H) -> Self::H {
         avx512!(_mm512_add_epi16(a, b))
     }
@@ -793,6 +906,104 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn xor_h(self, a: Self::H, b: Self::H) -> Self::H {
         avx512!(_mm512_xor_si512(a, b))
+    }
+    #[inline(always)]
+    fn min_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx512!(_mm512_min_epi16(a, b))
+    }
+    #[inline(always)]
+    fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx512!(_mm512_max_epi16(a, b))
+    }
+    #[inline(always)]
+    fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx512!(_mm512_subs_epi16(a, b))
+    }
+    #[inline(always)]
+    fn mul_high_h(self, a: Self::H, b: Self::H) -> Self::H {
+        avx512!(_mm512_mulhrs_epi16(a, b))
+    }
+    #[inline(always)]
+    fn fold_min_h(self, a: Self::H) -> FoldedWords {
+        fold_words!(_mm256_min_epi16, a)
+    }
+    #[inline(always)]
+    fn fold_max_h(self, a: Self::H) -> FoldedWords {
+        fold_words!(_mm256_max_epi16, a)
+    }
+    #[inline(always)]
+    fn reduce_min_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+        reduce_words!(_mm512_min_epi16, a)
+    }
+    #[inline(always)]
+    fn reduce_max_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+        reduce_words!(_mm512_max_epi16, a)
+    }
+    /// Each 128 bits have four lanes of either register: bits 3, 2, 4, 1 and 0 of a lane's number, from the highest of its
+    /// place down.
+    #[inline(always)]
+    fn words<const N: usize>(self, a: [Self::F; N]) -> [Self::H; N] {
+        array!(N, v => {
+            let a = each!(_mm512_cvtps_epi32, a[v]);
+            avx512!(_mm512_packs_epi32(a[0], a[1]))
+        })
+    }
+    #[inline(always)]
+    fn first_word<const N: usize>(self, a: [Self::H; N], x: i16) -> usize {
+        let x = self.splat_h(x);
+        first_of(
+            array!(N, v => avx512!(_mm512_cmpeq_epi16_mask(a[v], x))),
+            &LANES_OF_WORDS,
+        )
+    }
+    /// Two vectors are a pair of registers, which are exchanged for a bit of the lanes' numbers after every stage; one
+    /// is a pair of halves.
+    #[inline(always)]
+    fn wht_words<const N: usize>(self, mut a: [Self::H; N]) -> [Self::H; N] {
+        if N == 1 {
+            let halves = [
+                avx512!(_mm512_castsi512_si256(a[0])),
+                avx512!(_mm512_extracti64x4_epi64::<1>(a[0])),
+            ];
+            let halves = self.0.wht_pair(halves);
+            a[0] = avx512!(joined!(halves[0], halves[1]));
+            return a;
+        }
+        if N == 4 {
+            for v in 0..N / 2 {
+                [a[v], a[v + N / 2]] = avx512!(word_stage!([a[v], a[v + N / 2]]));
+            }
+        }
+        for pair in a.as_chunks_mut::<2>().0 {
+            *pair = avx512!({
+                let a = word_stage!(*pair);
+                let a = word_stage!(exchange_words_8!(a));
+                let a = word_stage!(exchange_words_4!(a));
+                let a = word_stage!(exchange_words!(a));
+                let a = word_stage!(exchange_words!(a));
+                word_stage!(exchange_words!(a))
+            });
+        }
+        a
+    }
+    #[inline(always)]
+    fn flip_words<const N: usize>(self, mut a: [Self::H; N], row: usize) -> [Self::H; N] {
+        let negated = WORDS_NEGATED[usize::from(N > 1)][row % (2 * LANES)];
+        for (v, a) in a.iter_mut().enumerate() {
+            // Of four vectors bit 6 is the pair's.
+            let negated = if walsh(v / 2, row / (2 * LANES)) {
+                !negated
+            } else {
+                negated
+            };
+            let negated = (negated >> (v % 2 * LANES)) as u32;
+            *a = avx512!(_mm512_mask_sub_epi16(*a, negated, _mm512_setzero_si512(), *a));
+        }
+        a
+    }
+    #[inline(always)]
+    fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
+        pack_words!(_mm512_packs_epi16, &PACKED_WORDS[usize::from(N > 1)], a)
     }
     #[inline(always)]
     fn wht_h(self, a: Self::H) -> Self::H {

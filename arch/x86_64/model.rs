@@ -228,7 +228,6 @@ pub(super) mod machine {
     pub(crate) unsafe fn _mm512_cmp_ps_mask<const IMM: i32>(a: __m512, b: __m512) -> __mmask16 {
         let holds = |a: f32, b: f32| match IMM {
             _CMP_GT_OQ => a > b,
-            _CMP_EQ_OQ => a == b,
             _ => panic!("no such comparison in the model"),
         };
         (0..16).fold(0, |mask, i| mask | __mmask16::from(holds(a.0[i], b.0[i])) << i)
@@ -277,6 +276,28 @@ pub(super) mod machine {
     }
     pub(crate) unsafe fn _mm512_add_epi16(a: __m512i, b: __m512i) -> __m512i {
         zip::<i16, 32>(a, b, i16::wrapping_add)
+    }
+    pub(crate) unsafe fn _mm512_adds_epi16(a: __m512i, b: __m512i) -> __m512i {
+        zip::<i16, 32>(a, b, i16::saturating_add)
+    }
+    pub(crate) unsafe fn _mm512_subs_epi16(a: __m512i, b: __m512i) -> __m512i {
+        zip::<i16, 32>(a, b, i16::saturating_sub)
+    }
+    pub(crate) unsafe fn _mm512_min_epi16(a: __m512i, b: __m512i) -> __m512i {
+        zip::<i16, 32>(a, b, Ord::min)
+    }
+    pub(crate) unsafe fn _mm512_max_epi16(a: __m512i, b: __m512i) -> __m512i {
+        zip::<i16, 32>(a, b, Ord::max)
+    }
+    /// Products over 2^15, half of a unit added before the lower bits are dropped.
+    pub(crate) unsafe fn _mm512_mulhrs_epi16(a: __m512i, b: __m512i) -> __m512i {
+        zip::<i16, 32>(a, b, |a, b| {
+            ((((i32::from(a) * i32::from(b)) >> 14) + 1) >> 1) as i16
+        })
+    }
+    pub(crate) unsafe fn _mm512_cmpeq_epi16_mask(a: __m512i, b: __m512i) -> __mmask32 {
+        let (a, b): ([i16; 32], [i16; 32]) = (cast(a.0), cast(b.0));
+        (0..32).fold(0, |mask, i| mask | __mmask32::from(a[i] == b[i]) << i)
     }
     pub(crate) unsafe fn _mm512_sub_epi16(a: __m512i, b: __m512i) -> __m512i {
         zip::<i16, 32>(a, b, i16::wrapping_sub)
@@ -392,6 +413,12 @@ pub(super) mod machine {
         }))
     }
 
+    /// The lower words.
+    pub(crate) unsafe fn _mm512_cvtepi32_epi16(a: __m512i) -> __m256i {
+        let a: [i32; 16] = cast(a.0);
+        cast(a.map(|a| a as i16))
+    }
+
     // Permutations.
 
     pub(crate) unsafe fn _mm512_permutexvar_epi8(idx: __m512i, a: __m512i) -> __m512i {
@@ -455,6 +482,14 @@ pub(super) mod machine {
     pub(crate) unsafe fn _mm512_permutexvar_ps(index: __m512i, a: __m512) -> __m512 {
         let index: [u32; 16] = cast(index.0);
         __m512(core::array::from_fn(|i| a.0[index[i] as usize % 16]))
+    }
+    pub(crate) unsafe fn _mm512_unpacklo_epi16(a: __m512i, b: __m512i) -> __m512i {
+        let (a, b): ([u16; 32], [u16; 32]) = (cast(a.0), cast(b.0));
+        wide(select_128(a, b, |i| i / 2 + i % 2 * 8))
+    }
+    pub(crate) unsafe fn _mm512_unpackhi_epi16(a: __m512i, b: __m512i) -> __m512i {
+        let (a, b): ([u16; 32], [u16; 32]) = (cast(a.0), cast(b.0));
+        wide(select_128(a, b, |i| 4 + i / 2 + i % 2 * 8))
     }
     pub(crate) unsafe fn _mm512_unpacklo_epi8(a: __m512i, b: __m512i) -> __m512i {
         wide(select_128(a.0, b.0, |i| i / 2 + i % 2 * 16))

@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use super::{EncodeStats, Plan};
 use crate::allocate::{self, End};
-use crate::arch::{BLOCK, Folded, Kernel, LANES, Part, Scalar, Simd, array};
+use crate::arch::{BLOCK, Folded, FoldedWords, Kernel, LANES, Part, Scalar, Simd, array};
 use crate::config::{Allocation, Config, Effort, Granularity, Rank, Rotation, Rounding};
 use crate::decode::portable;
 use crate::element::{Element, Elements, Lanes, with_elements};
@@ -16,8 +16,8 @@ use crate::exponents;
 use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, ROTATED, Row, RowLayout, SourceType};
 use crate::pack;
 use crate::part::{from, part, part_mut, split_mut};
-use crate::quantise::{self, Dither, Fitting, Grids, Kind, Start, Units};
-use crate::rotate::{self, Tile};
+use crate::quantise::{self, Dither, Fitting, Grids, Kind, Start, Units, WordGrids};
+use crate::rotate::{self, Tile, Words};
 use crate::tile::{self, Ahead, MAX_TILE, Scale};
 
 /// How much narrower the rotated range must be. A plain tile decodes faster, and this costs 0.02 dB.
@@ -33,18 +33,23 @@ const SILENCE: f32 = 1e-30;
 /// Pivots that [`Effort::Best`] tries, those of the narrowest ranges.
 const PIVOTS_TRIED: usize = 4;
 
-/// Tiles of `n` vectors in a block: as many as the level's scratch holds twice.
+/// The range of words below which coefficients are taken as they are. Words of the narrowest have 64 steps for each of 16
+/// codes, where rounding to words adds a hundredth to the squares of what rounding to codes leaves.
+const NARROWEST: f32 = 1024.0;
+
+/// Tiles of `n` vectors in a block: as many as the level's scratch holds.
 const fn tiles_in_block<S: Simd>(n: usize) -> usize {
-    let tiles = S::SCRATCH / (2 * n);
+    let tiles = S::SCRATCH / n;
     if tiles > BLOCK { BLOCK } else { tiles }
 }
 
 /// A block of tiles on their way through the stages. Aligned, as vectors that straddle two cache lines cost twice.
 #[repr(C, align(64))]
 struct Block<S: Simd, const N: usize> {
-    /// The tiles' elements, then their coefficients. Codes with four fractional bits take the place of those of the two
-    /// that are not quantised.
+    /// The tiles' elements; then what is quantised of those that are not `worded`: coefficients where they are rotated.
     scratch: S::Scratch,
+    /// Their coefficients; then codes with four fractional bits, of either, in the lower halves of their vectors.
+    words: S::Words,
     /// What reductions are made from.
     first: [Folded; BLOCK],
     second: [Folded; BLOCK],
@@ -55,31 +60,40 @@ struct Block<S: Simd, const N: usize> {
     high: [f32; BLOCK],
     /// As a descriptor has it: 0, or 0x80 and the pivot.
     transforms: [u8; BLOCK],
-    /// Whether the coefficients are those of [`rotate::spectrum`]; else they are those of [`rotate::raw_spectrum`].
-    ordered: bool,
+    /// A bit for each tile that is quantised from its words.
+    worded: u32,
+    /// What a word of a coefficient is worth, and how many are 1.
+    units: [f32; BLOCK],
+    words_of_one: [f32; BLOCK],
     widths: [u8; BLOCK],
     grids: Grids,
     /// The tiles a row later.
     ahead: Ahead,
-    /// What is added to a tile's sixteenths before they are cut to codes; 0 where it has none.
+    /// What is added to a tile's sixteenths before they are cut to codes.
     halves: [u8; BLOCK],
+    /// A bit for each tile that has sixteenths.
+    cut: u32,
 }
 
 impl<S: Simd, const N: usize> Block<S, N> {
     fn new() -> Self {
         Self {
             scratch: bytemuck::Zeroable::zeroed(),
+            words: bytemuck::Zeroable::zeroed(),
             first: [[0.0; 8]; BLOCK],
             second: [[0.0; 8]; BLOCK],
             count: 0,
             low: [0.0; BLOCK],
             high: [0.0; BLOCK],
             transforms: [0; BLOCK],
-            ordered: false,
+            worded: 0,
+            units: [0.0; BLOCK],
+            words_of_one: [0.0; BLOCK],
             widths: [0; BLOCK],
             grids: Grids::new(),
             ahead: Ahead::NOTHING,
             halves: [0; BLOCK],
+            cut: 0,
         }
     }
 
@@ -92,59 +106,63 @@ impl<S: Simd, const N: usize> Block<S, N> {
 
     #[inline(always)]
     fn values(&mut self, t: usize) -> &mut [[f32; LANES]; N] {
-        self.slot_mut(t, false)
-    }
-
-    /// Where the scratch has a tile's elements, or its coefficients.
-    #[inline(always)]
-    fn slot(&self, t: usize, coefficients: bool) -> &[[f32; LANES]; N] {
-        let at = t % tiles_in_block::<S>(N) + usize::from(coefficients) * tiles_in_block::<S>(N);
-        &self.scratch.as_ref().as_chunks::<N>().0[at % (2 * tiles_in_block::<S>(N))]
-    }
-
-    #[inline(always)]
-    fn slot_mut(&mut self, t: usize, coefficients: bool) -> &mut [[f32; LANES]; N] {
-        let at = t % tiles_in_block::<S>(N) + usize::from(coefficients) * tiles_in_block::<S>(N);
-        &mut self.scratch.as_mut().as_chunks_mut::<N>().0[at % (2 * tiles_in_block::<S>(N))]
-    }
-
-    #[inline(always)]
-    fn load(&self, s: S, t: usize, coefficients: bool) -> Tile<S, N> {
-        let values = self.slot(t, coefficients);
-        array!(N, v => s.load(&values[v]))
+        let at = t % tiles_in_block::<S>(N);
+        &mut self.scratch.as_mut().as_chunks_mut::<N>().0[at]
     }
 
     /// The elements of a tile.
     #[inline(always)]
     fn elements(&self, s: S, t: usize) -> Tile<S, N> {
-        self.load(s, t, false)
+        let at = t % tiles_in_block::<S>(N);
+        let values = &self.scratch.as_ref().as_chunks::<N>().0[at];
+        array!(N, v => s.load(&values[v]))
     }
 
+    #[inline(always)]
+    fn word_slot(&self, t: usize) -> &[[i16; LANES]; N] {
+        &self.words.as_ref().as_chunks::<N>().0[t % tiles_in_block::<S>(N)]
+    }
+
+    #[inline(always)]
+    fn word_slot_mut(&mut self, t: usize) -> &mut [[i16; LANES]; N] {
+        &mut self.words.as_mut().as_chunks_mut::<N>().0[t % tiles_in_block::<S>(N)]
+    }
+
+    /// The coefficients of a tile, as words.
+    #[inline(always)]
+    fn words(&self, s: S, t: usize) -> Words<S, N> {
+        let words = self.word_slot(t);
+        array!(N, v => s.load_h(&words[v]))
+    }
+
+    #[inline(always)]
+    fn set_words(&mut self, s: S, t: usize, words: &Words<S, N>) {
+        let to = self.word_slot_mut(t);
+        for (to, &words) in to.iter_mut().zip(words) {
+            s.store_h(words, to);
+        }
+    }
+
+    /// What is quantised of a tile, not rounded to words.
+    #[inline(always)]
+    fn quantised(&self, s: S, t: usize) -> Tile<S, N> {
+        if self.worded >> (t % BLOCK) & 1 != 0 {
+            self.coefficients(s, t)
+        } else {
+            self.elements(s, t)
+        }
+    }
+
+    /// The coefficients of a rotated tile whose elements are still there.
     #[inline(always)]
     fn coefficients(&self, s: S, t: usize) -> Tile<S, N> {
-        self.load(s, t, true)
+        rotate::about(s, &rotate::spectrum(s, &self.elements(s, t)), self.pivot(t))
     }
 
+    /// Of a rotated tile.
     #[inline(always)]
-    fn set_coefficients(&mut self, s: S, t: usize, tile: &Tile<S, N>) {
-        tile::store::<S, N>(s, tile, self.slot_mut(t, true));
-    }
-
-    /// What is quantised of a tile: its coefficients where it is rotated.
-    #[inline(always)]
-    fn tile(&self, s: S, t: usize) -> Tile<S, N> {
-        self.load(s, t, self.is_rotated(t))
-    }
-
-    /// The same in its own order.
-    #[inline(always)]
-    fn ordered_tile(&self, s: S, t: usize) -> Tile<S, N> {
-        let x = self.tile(s, t);
-        if self.is_mixed(t) {
-            array!(N, v => s.ordered(x[v]))
-        } else {
-            x
-        }
+    fn pivot(&self, t: usize) -> usize {
+        usize::from(self.transforms[t % BLOCK] & !ROTATED)
     }
 
     #[inline(always)]
@@ -152,30 +170,21 @@ impl<S: Simd, const N: usize> Block<S, N> {
         self.transforms[t % BLOCK] != 0
     }
 
-    /// Whether a tile is in the level's own order of lanes, and not divided by `G`.
+    /// The grids for words: see [`Grids::of_words`].
     #[inline(always)]
-    fn is_mixed(&self, t: usize) -> bool {
-        self.is_rotated(t) & !self.ordered
-    }
-
-    /// How many times as large as what its grid is for the numbers of a tile are in the scratch.
-    #[inline(always)]
-    fn gain(&self, t: usize) -> f32 {
-        if self.is_mixed(t) { (N * LANES) as f32 } else { 1.0 }
-    }
-
-    /// The grids of the numbers as they are in the scratch.
-    #[inline(always)]
-    fn magnified_grids(&self) -> Grids {
-        self.grids.magnified(&array!(BLOCK, t => self.gain(t)))
+    fn word_grids(&self, more: f32) -> WordGrids {
+        self.grids.of_words(&self.units, &self.words_of_one, more)
     }
 
     /// A tile's sixteenths, with what rounds them when they are cut.
     #[inline(always)]
     fn raised_sixteenths(&self, s: S, t: usize) -> rotate::Codes<S, N> {
         let half = s.splat_b(self.halves[t % BLOCK]);
-        let sixteenths: &[[u8; LANES]; 4] = bytemuck::cast_ref(&self.slot(t, !self.is_rotated(t))[0]);
-        array!(N, v => s.add_saturated_b(s.repeat(&sixteenths[v]), half))
+        let words = self.word_slot(t);
+        array!(N, v => {
+            let [sixteenths, _]: &[[u8; LANES]; 2] = bytemuck::cast_ref(&words[v]);
+            s.add_saturated_b(s.repeat(sixteenths), half)
+        })
     }
 
     #[inline(always)]
@@ -193,6 +202,53 @@ impl<S: Simd, const N: usize> Block<S, N> {
             array!(BLOCK, t => low[t] + 0.0),
             array!(BLOCK, t => high[t] + 0.0),
         )
+    }
+
+    #[inline(always)]
+    fn fold_word_bounds(&mut self, s: S, t: usize, words: &Words<S, N>) {
+        let (least, most): (&mut [FoldedWords; BLOCK], &mut [FoldedWords; BLOCK]) = (
+            bytemuck::cast_mut(&mut self.first),
+            bytemuck::cast_mut(&mut self.second),
+        );
+        (least[t % BLOCK], most[t % BLOCK]) = folded_words(s, words);
+    }
+
+    /// Least and largest words of what [`Block::fold_word_bounds`] saw.
+    #[inline(always)]
+    fn reduce_word_bounds(&self, s: S) -> ([f32; BLOCK], [f32; BLOCK]) {
+        let low = s.reduce_min_h(bytemuck::cast_ref(&self.first));
+        let high = s.reduce_max_h(bytemuck::cast_ref(&self.second));
+        (
+            array!(BLOCK, t => f32::from(low[t])),
+            array!(BLOCK, t => f32::from(high[t])),
+        )
+    }
+
+    /// What the tiles' elements are multiplied by to become words; sets what a word of a coefficient is worth.
+    #[inline(always)]
+    fn scale_words(&mut self) -> [f32; BLOCK] {
+        let largest = self.peaks();
+        let (mut factors, mut units) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for t in 0..BLOCK {
+            // What is silent is below every unit.
+            let largest = if largest[t] > SILENCE { largest[t] } else { SILENCE };
+            factors[t] = rotate::word_of_peak(N * LANES) / largest;
+            units[t] = largest * (share::<N>() / rotate::word_of_peak(N * LANES));
+        }
+        self.units = units;
+        self.words_of_one = array!(BLOCK, t => factors[t] * (N * LANES) as f32);
+        factors
+    }
+
+    /// Largest magnitudes of tiles whose bounds are known.
+    #[inline(always)]
+    fn peaks(&self) -> [f32; BLOCK] {
+        let (low, high) = (self.low, self.high);
+        let mut peaks = [0.0; BLOCK];
+        for t in 0..BLOCK {
+            peaks[t] = peak((low[t], high[t]));
+        }
+        peaks
     }
 
     #[inline(always)]
@@ -225,6 +281,25 @@ impl<S: Simd, const N: usize> Block<S, N> {
             effort: config.effort,
         }
     }
+}
+
+/// The numbers of the bits that are set.
+#[inline(always)]
+fn set_bits(mut bits: u32) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let lowest = bits.trailing_zeros() as usize;
+        bits &= bits.wrapping_sub(1);
+        (lowest < 32).then_some(lowest % BLOCK)
+    })
+}
+
+#[inline(always)]
+fn folded_words<S: Simd, const N: usize>(s: S, words: &Words<S, N>) -> (FoldedWords, FoldedWords) {
+    let (mut low, mut high) = (words[0], words[0]);
+    for &words in &words[1..] {
+        (low, high) = (s.min_h(low, words), s.max_h(high, words));
+    }
+    (s.fold_min_h(low), s.fold_max_h(high))
 }
 
 /// Largest magnitude of a tile within `bounds`.
@@ -365,8 +440,7 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, S, N> {
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
-        block.transforms = [0; BLOCK];
-        block.ordered = false;
+        (block.transforms, block.worded) = ([0; BLOCK], 0);
         let last = (block.count - 1) % BLOCK;
         let ratio = matches!(self.config.rotation, Rotation::Ratio { .. });
         // A lone outlier in a tail stays alone among zeros, as the transform by the ratio wants it.
@@ -399,28 +473,40 @@ impl<S: Simd, const N: usize> Part<S> for Transform<'_, S, N> {
                 rotate_narrower(s, block, &pivots);
             }
         }
+        if is_exact(self.config) {
+            block.take_coefficients(s, block.worded);
+        }
     }
+}
+
+/// Whether coefficients are to be exact. Words have room for four bits, and for what rounding leaves of them.
+#[inline(always)]
+fn is_exact(config: &Config) -> bool {
+    config.hi > quantise::WIDEST_OF_SIXTEENTHS
+        || config.rounding != Rounding::Nearest
+        || config.effort == Effort::Best
 }
 
 /// Rotates the tiles whose largest magnitude is at least `tau` times the second largest, which no infinity is: those
 /// of which no other element exceeds the largest when multiplied by `tau`.
 #[inline(always)]
 fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: f32) {
-    let ahead = block.ahead;
+    let (ahead, peaks, factors) = (block.ahead, block.peaks(), block.scale_words());
     for t in block.tiles() {
         ahead.prefetch::<S, N>(s, t, 0);
-        let x = block.elements(s, t);
-        let largest = peak(block.bounds(t));
+        let (x, largest) = (block.elements(s, t), peaks[t]);
         let itself = u32::from(tau * largest > largest);
         if largest > 0.0 && tau < f32::INFINITY && tile::count_above(s, &x, tau, largest) == itself {
             let pivot = tile::position(s, &x, largest);
+            let words = s.flip_words(rotate::word_spectrum(s, &x, factors[t]), pivot);
+            block.set_words(s, t, &words);
+            block.fold_word_bounds(s, t, &words);
             block.transforms[t] = ROTATED | pivot as u8;
-            let c = rotate::raw_about(s, &rotate::raw_spectrum(s, &x), pivot);
-            block.set_coefficients(s, t, &c);
-            let (low, high) = tile::bounds(s, &c);
-            (block.low[t], block.high[t]) = (low * share::<N>(), high * share::<N>());
+            block.worded |= 1 << t;
         }
     }
+    let (low, high) = block.reduce_word_bounds(s);
+    block.take_words(s, &low, &high);
 }
 
 /// `1 / G`.
@@ -432,19 +518,17 @@ const fn share<const N: usize>() -> f32 {
 /// Transforms tiles about their largest magnitudes, which are the pivots.
 #[inline(always)]
 fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>) -> [u8; BLOCK] {
-    let ahead = block.ahead;
-    // One after the other, so that no transform waits for its pivot.
+    let (ahead, factors) = (block.ahead, block.scale_words());
     let mut pivots = [0; BLOCK];
-    let extremes =
-        array!(BLOCK, t => if -block.low[t] > block.high[t] { block.low[t] } else { block.high[t] });
+    let largest = rotate::word_of_peak(N * LANES) as i16;
+    let extremes = array!(BLOCK, t => if -block.low[t] > block.high[t] { -largest } else { largest });
     for t in block.tiles() {
-        pivots[t] = tile::position_of(s, &block.elements(s, t), extremes[t]) as u8;
-    }
-    for t in block.tiles() {
-        let c = rotate::raw_spectrum(s, &block.elements(s, t));
-        let c = rotate::raw_about(s, &c, usize::from(pivots[t]));
-        block.set_coefficients(s, t, &c);
-        block.fold_bounds(s, t, &c);
+        let words = rotate::words(s, &block.elements(s, t), factors[t]);
+        let pivot = s.first_word(words, extremes[t]);
+        let words = s.flip_words(s.wht_words(words), pivot);
+        pivots[t] = pivot as u8;
+        block.set_words(s, t, &words);
+        block.fold_word_bounds(s, t, &words);
         ahead.prefetch::<S, N>(s, t, 0);
     }
     pivots
@@ -453,46 +537,86 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
 /// Transforms tiles about the pivots of the narrowest ranges.
 #[inline(always)]
 fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>) -> [u8; BLOCK] {
-    let ahead = block.ahead;
+    let (ahead, factors) = (block.ahead, block.scale_words());
     for t in block.tiles() {
-        let c = rotate::raw_spectrum(s, &block.elements(s, t));
-        block.first[t] = tile::peak(s, &c);
-        block.set_coefficients(s, t, &c);
+        let words = rotate::word_spectrum(s, &block.elements(s, t), factors[t]);
+        block.set_words(s, t, &words);
+        block.fold_word_bounds(s, t, &words);
         ahead.prefetch::<S, N>(s, t, 0);
     }
-    let peaks = s.reduce_max(&block.first);
-    // A tile of zeros has any pivot.
-    let scales = array!(BLOCK, t => rotate::RANGE_STEPS / if peaks[t] < SILENCE { 1.0 } else { peaks[t] });
+    let (low, high) = block.reduce_word_bounds(s);
+    let mut factors = [0; BLOCK];
+    for t in 0..BLOCK {
+        factors[t] = rotate::range_factor(peak((low[t], high[t]))) as i16;
+    }
     // One after the other, so that no tile waits for its pivot.
     let mut pivots = [0; BLOCK];
     for t in block.tiles().step_by(2) {
         let t = t % BLOCK;
         // The last of an odd number beside itself.
         let u = if t + 1 < block.count { (t + 1) % BLOCK } else { t };
-        let c = [&block.coefficients(s, t), &block.coefficients(s, u)];
-        let ranges = rotate::raw_pivot_ranges_two(s, c, [scales[t], scales[u]]);
+        let words = [&block.words(s, t), &block.words(s, u)];
+        let ranges = rotate::word_pivot_ranges(s, words, [factors[t], factors[u]]);
         pivots[t] = s.least(&ranges[0]) as u8;
         pivots[u] = s.least(&ranges[1]) as u8;
     }
     for t in block.tiles() {
-        let c = rotate::raw_about(s, &block.coefficients(s, t), usize::from(pivots[t]));
-        block.set_coefficients(s, t, &c);
-        block.fold_bounds(s, t, &c);
+        let words = s.flip_words(block.words(s, t), usize::from(pivots[t]));
+        block.set_words(s, t, &words);
+        block.fold_word_bounds(s, t, &words);
     }
     pivots
 }
 
-/// Chooses the transform of tiles of which the elements' bounds are known, and the coefficients' folded.
+/// Chooses the transform of tiles of which the elements' bounds are known, and the words' folded.
 #[inline(always)]
 fn rotate_narrower<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, pivots: &[u8; BLOCK]) {
-    let (low, high) = block.reduce_bounds(s);
+    let (low, high) = block.reduce_word_bounds(s);
+    let (bounds, units) = ((block.low, block.high), block.units);
+    // Of a vector's lanes, of which there may be more.
+    let (mut ranges, mut wider) = ([0.0; LANES], [0.0; LANES]);
     for t in 0..BLOCK {
         // The ranges are compared in orthonormal units.
-        let range = (high[t] - low[t]) * (1.0 / root(N * LANES));
-        if (range < NARROWER * block.range(t)) & (peak(block.bounds(t)) >= SILENCE) {
-            (block.low[t], block.high[t]) = (low[t] * share::<N>(), high[t] * share::<N>());
-            block.transforms[t] = ROTATED | pivots[t];
-        }
+        let range = (high[t] - low[t]) * (units[t] * root(N * LANES));
+        let heard = peak((bounds.0[t], bounds.1[t])) >= SILENCE;
+        ranges[t] = if heard & !limited(low[t], high[t]) {
+            range
+        } else {
+            f32::MAX
+        };
+        wider[t] = NARROWER * (bounds.1[t] - bounds.0[t]);
+    }
+    let mut transforms = [0; BLOCK];
+    for t in 0..BLOCK {
+        let rotated = u8::from(ranges[t] < wider[t]);
+        transforms[t] = rotated.wrapping_neg() & (ROTATED | pivots[t]);
+    }
+    block.transforms = transforms;
+    block.worded = s.above(s.load(&wider), s.load(&ranges));
+    block.take_words(s, &low, &high);
+}
+
+/// Whether some word between two was limited: see [`Simd::wht_words`].
+#[inline(always)]
+fn limited(low: f32, high: f32) -> bool {
+    (low <= -rotate::WORD_LIMIT) | (high >= rotate::WORD_LIMIT)
+}
+
+/// Puts the coefficients of a rotated tile in the place of its elements.
+struct TakeCoefficients<'k, S: Simd, const N: usize> {
+    block: &'k mut Block<S, N>,
+    t: usize,
+}
+
+impl<S: Simd, const N: usize> Part<S> for TakeCoefficients<'_, S, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, s: S) {
+        let (block, t) = (self.block, self.t % BLOCK);
+        let c = block.coefficients(s, t);
+        tile::store::<S, N>(s, &c, block.values(t));
+        (block.low[t], block.high[t]) = tile::bounds(s, &c);
     }
 }
 
@@ -935,12 +1059,8 @@ impl RowJob<'_> {
                     stats.high += u64::from(wide >> t & 1);
                     stats.rotated += u64::from(descriptor[3] != 0);
                     if tiles.widths[t] > 0 {
-                        stats.clipped += u64::from(
-                            tiles
-                                .magnified_grids()
-                                .get(t)
-                                .clipped::<S, N>(s, &tiles.tile(s, t)),
-                        );
+                        let x = tiles.quantised(s, t);
+                        stats.clipped += u64::from(tiles.grids.get(t).clipped::<S, N>(s, &x));
                     }
                 }
             }
@@ -969,6 +1089,7 @@ impl RowJob<'_> {
         let map = part_mut(head, self.layout.map());
         let keys = part_mut(keys.as_chunks_mut::<4>().0, 0..self.layout.tiles);
         let count = self.plan.header.quota as usize;
+        tiles.widths = [self.plan.header.hi; BLOCK];
         if rank == Rank::Entropy
             && s.outline(SelectRoughly::<S, N, G> {
                 source,
@@ -1082,7 +1203,7 @@ impl RowJob<'_> {
         }
         let grid = quantise::cover(tile::bounds(s, &tile), width, units, Start::TowardsZero);
         let top = quantise::top_code(width);
-        codes = grid.codes(s, &tile, top, false);
+        codes = grid.codes(s, &tile, top);
         *descriptor = grid.descriptor().to_bytes();
         // Zero is a value of the grid, or the grid's end next to zero is nearer to it than every number of
         // the tile: either way the walk ends at a finite value, less than a step from the number, and takes
@@ -1148,16 +1269,14 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
     #[inline(always)]
     fn run(self, s: S) {
         let (block, units) = (self.block, self.units);
-        block.halves = [0; BLOCK];
+        block.cut = 0;
         if self.config.rounding != Rounding::Nearest || self.config.effort == Effort::Best {
             for t in block.tiles() {
                 if block.widths[t] == 0 {
                     continue;
                 }
                 let grid = if self.config.rounding == Rounding::Nearest {
-                    let x = block.ordered_tile(s, t);
-                    let share = s.splat(1.0 / block.gain(t));
-                    let x = array!(N, v => s.mul(x[v], share));
+                    let x = block.elements(s, t);
                     block.fitting(t, units, self.config).search(s, &x).grid
                 } else {
                     quantise::cover(block.bounds(t), block.widths[t], units, Start::Anywhere)
@@ -1176,49 +1295,116 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             &mut block.grids,
             &mut others,
         );
+        // Next to so wide a step words are no distance at all.
+        let mut steps = [1.0; LANES];
+        for t in 0..BLOCK {
+            steps[t] = block.grids.in_steps(t, block.range(t));
+        }
+        let silent = block.worded & s.above(s.splat(1.0), s.load(&steps));
+        if silent != 0 {
+            block.take_coefficients(s, silent);
+        }
         if self.config.effort == Effort::Fast || kinds == [Kind::One; BLOCK] {
             return;
         }
-        let finer = block.magnified_grids().finer();
+        let (finer, words) = (block.grids.finer(), block.word_grids(0.0));
         let mut phases = [[0; BLOCK]; 2];
+        let mut moved = 0;
         for t in block.tiles() {
             match kinds[t] {
                 Kind::One => {}
-                Kind::Moved => [phases[0][t], phases[1][t]] = block.cut(s, t, &finer.get(t)),
+                Kind::Moved => moved |= 1 << t,
                 Kind::Two => block.choose_grid(s, t, others.get(t)),
             }
         }
+        // Those that are alike one after the other.
+        let worded = block.worded;
+        for t in set_bits(moved & worded) {
+            [phases[0][t], phases[1][t]] = block.cut_words(s, t, &words);
+        }
+        for t in set_bits(moved & !worded) {
+            [phases[0][t], phases[1][t]] = block.cut(s, t, &finer.get(t));
+        }
         let moves = quantise::best_moves(&kinds, &phases, (&block.low, &block.high), &block.grids);
         block.grids = block.grids.moved(&moves);
-        block.halves = quantise::halves(&kinds, &block.widths, &moves);
+        block.halves = quantise::halves(&moves);
+        block.cut = moved;
+        for t in block.tiles() {
+            let wide = u32::from(block.widths[t] > quantise::WIDEST_OF_SIXTEENTHS);
+            block.cut &= !(wide << t);
+        }
     }
 }
 
 impl<S: Simd, const N: usize> Block<S, N> {
+    /// Takes the bounds of worded tiles from those of their words; the coefficients as they are of those whose words are too
+    /// few steps for their narrow range, or were limited.
+    #[inline(always)]
+    fn take_words(&mut self, s: S, low: &[f32; BLOCK], high: &[f32; BLOCK]) {
+        let (low, high, units, mut bounds) = (*low, *high, self.units, (self.low, self.high));
+        // Of a vector's lanes, of which there may be more.
+        let mut coarse = [0.0; LANES];
+        for t in 0..BLOCK {
+            let worded = self.worded >> t & 1 != 0;
+            bounds.0[t] = if worded { low[t] * units[t] } else { bounds.0[t] };
+            bounds.1[t] = if worded { high[t] * units[t] } else { bounds.1[t] };
+            let is_coarse = (high[t] - low[t] < NARROWEST) | limited(low[t], high[t]);
+            coarse[t] = if is_coarse { 1.0 } else { 0.0 };
+        }
+        (self.low, self.high) = bounds;
+        let coarse = self.worded & s.above(s.load(&coarse), s.splat(0.5));
+        if coarse != 0 {
+            self.take_coefficients(s, coarse);
+        }
+    }
+
+    /// Makes worded tiles, of which the bits are given, such as are quantised from their coefficients. What has no codes is
+    /// made anew from its elements.
+    #[inline(always)]
+    fn take_coefficients(&mut self, s: S, tiles: u32) {
+        self.worded &= !tiles;
+        for t in set_bits(tiles) {
+            if self.widths[t] != 0 {
+                s.outline(TakeCoefficients { block: &mut *self, t });
+            }
+        }
+    }
+
     /// Makes the sixteenths of tile `t` by its grid with a sixteenth of the step. Gives what [`quantise::phase`] does.
     #[inline(always)]
     fn cut(&mut self, s: S, t: usize, finer: &quantise::Grid) -> [i32; 2] {
-        let (t, x) = (t % BLOCK, self.tile(s, t));
-        let width = self.widths[t];
-        if width > quantise::WIDEST_OF_SIXTEENTHS {
+        let (t, x) = (t % BLOCK, self.elements(s, t));
+        if self.widths[t] > quantise::WIDEST_OF_SIXTEENTHS {
             return quantise::phase(s, finer.low_bytes(s, &x));
         }
-        let sixteenths = finer.bytes(s, &x, self.is_mixed(t));
-        let slot = self.slot_mut(t, !self.is_rotated(t));
-        let to: &mut [[u8; LANES]; 4] = bytemuck::cast_mut(&mut slot[0]);
-        for (to, &sixteenths) in to.iter_mut().zip(&sixteenths) {
+        let sixteenths = finer.bytes(s, &x);
+        self.set_sixteenths(s, t, &sixteenths);
+        quantise::phase(s, sixteenths)
+    }
+
+    /// The same of a rotated one, by its words.
+    #[inline(always)]
+    fn cut_words(&mut self, s: S, t: usize, grids: &WordGrids) -> [i32; 2] {
+        let (t, words) = (t % BLOCK, self.words(s, t));
+        let sixteenths = grids.sixteenths(s, t, &words);
+        self.set_sixteenths(s, t, &sixteenths);
+        quantise::phase(s, sixteenths)
+    }
+
+    #[inline(always)]
+    fn set_sixteenths(&mut self, s: S, t: usize, sixteenths: &rotate::Codes<S, N>) {
+        for (words, &sixteenths) in self.word_slot_mut(t).iter_mut().zip(sixteenths) {
+            let [to, _]: &mut [[u8; LANES]; 2] = bytemuck::cast_mut(words);
             s.store_or(sixteenths, to);
         }
-        quantise::phase(s, sixteenths)
     }
 
     /// Takes `other` for the grid of tile `t` where its error is less.
     #[inline(always)]
     fn choose_grid(&mut self, s: S, t: usize, other: quantise::Grid) {
-        let x = self.ordered_tile(s, t);
+        let x = self.quantised(s, t);
         let error = |grid: quantise::Grid| {
-            let magnified = grid.magnified(self.gain(t));
-            grid.squared_error(tile::single(magnified.squared_steps::<S, N>(s, &x), |a, b| a + b))
+            grid.squared_error(tile::single(grid.squared_steps::<S, N>(s, &x), |a, b| a + b))
         };
         if error(other) < error(self.grids.get(t)) {
             self.grids.set(t, other);
@@ -1241,14 +1427,23 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
-        for (descriptor, packed) in self
-            .descriptors
-            .iter_mut()
-            .zip(block.grids.descriptors(&block.transforms))
-        {
-            *descriptor = packed;
+        let packed = block.grids.descriptors(&block.transforms);
+        match self.descriptors.first_chunk_mut() {
+            Some(descriptors) if block.count == BLOCK => *descriptors = packed,
+            _ => {
+                for (descriptor, packed) in self.descriptors.iter_mut().zip(packed) {
+                    *descriptor = packed;
+                }
+            }
         }
-        let (grids, ahead) = (block.magnified_grids(), block.ahead);
+        let (grids, ahead) = (&block.grids, block.ahead);
+        let words = block.word_grids(quantise::HALF);
+        // Tiles that are written alike are written one after the other.
+        let all = (1u32 << block.tiles().end) - 1;
+        let worded = all & block.worded;
+        let cut = all & block.cut;
+        // How many were written.
+        let mut written = 0;
         if block.widths == [4; BLOCK] && self.dither.is_none() {
             // The commonest width, of which tiles are all of one length.
             let planes = self
@@ -1257,42 +1452,79 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
                 .0
                 .as_chunks_mut::<N>()
                 .0;
-            for (t, plane) in planes.iter_mut().enumerate() {
-                let t = t % BLOCK;
-                ahead.prefetch::<S, N>(s, t, 1);
-                if block.halves[t] == 0 {
-                    let codes = grids.get(t).codes(s, &block.tile(s, t), 15, block.is_mixed(t));
-                    pack::pack_nibbles(s, &codes, plane);
-                } else {
+            for t in set_bits(cut) {
+                ahead.prefetch::<S, N>(s, written, 1);
+                written += 1;
+                if let Some(plane) = planes.get_mut(t) {
                     pack::pack_sixteenths(s, &block.raised_sixteenths(s, t), plane);
+                }
+            }
+            for t in set_bits(worded & !cut) {
+                ahead.prefetch::<S, N>(s, written, 1);
+                written += 1;
+                if let Some(plane) = planes.get_mut(t) {
+                    let raised = words.sixteenths(s, t, &block.words(s, t));
+                    pack::pack_sixteenths(s, &raised, plane);
+                }
+            }
+            for t in set_bits(all & !worded & !cut) {
+                ahead.prefetch::<S, N>(s, written, 1);
+                written += 1;
+                if let Some(plane) = planes.get_mut(t) {
+                    let codes = grids.get(t).codes(s, &block.elements(s, t), 15);
+                    pack::pack_nibbles(s, &codes, plane);
                 }
             }
             return;
         }
-        let mut codes = self.codes;
-        for t in 0..self.descriptors.len() {
-            let t = t % BLOCK;
-            ahead.prefetch::<S, N>(s, t, 1);
-            let width = block.widths[t];
-            let top = quantise::top_code(width);
-            let (packed, rest) = split_mut(codes, pack::packed_len(N * LANES, width));
-            codes = rest;
-            let unpacked = if block.halves[t] != 0 {
-                let raised = block.raised_sixteenths(s, t);
-                quantise::codes_of_sixteenths(s, raised, top)
-            } else if let Some(dither) = self.dither {
-                let x = block.ordered_tile(s, t);
-                grids.get(t).dithered::<S, N>(s, &x, dither, t * N)
-            } else {
-                grids.get(t).codes(s, &block.tile(s, t), top, block.is_mixed(t))
-            };
-            if width == 4
-                && let Some(plane) = packed.as_chunks_mut().0.first_chunk_mut()
-            {
-                pack::pack_nibbles(s, &unpacked, plane);
-            } else {
-                pack::pack::<S, N>(s, &unpacked, width, packed);
+        let mut starts = [0; BLOCK];
+        let mut end = 0;
+        for t in block.tiles() {
+            starts[t] = end;
+            end += pack::packed_len(N * LANES, block.widths[t]);
+        }
+        // Not closures, which would be compiled without the level's instructions.
+        macro_rules! put {
+            ($t:ident, $codes:expr) => {{
+                let width = block.widths[$t];
+                let (len, codes) = (pack::packed_len(N * LANES, width), $codes);
+                let packed = part_mut(self.codes, starts[$t]..starts[$t] + len);
+                if width == 4
+                    && let Some(planes) = packed.as_chunks_mut().0.first_chunk_mut()
+                {
+                    pack::pack_nibbles(s, &codes, planes);
+                } else {
+                    pack::pack::<S, N>(s, &codes, width, packed);
+                }
+            }};
+        }
+        if let Some(dither) = self.dither {
+            for t in block.tiles() {
+                ahead.prefetch::<S, N>(s, t, 1);
+                let x = block.elements(s, t);
+                put!(t, grids.get(t).dithered::<S, N>(s, &x, dither, t * N));
             }
+            return;
+        }
+        for t in set_bits(cut) {
+            ahead.prefetch::<S, N>(s, written, 1);
+            written += 1;
+            let raised = block.raised_sixteenths(s, t);
+            let top = quantise::top_code(block.widths[t]);
+            put!(t, quantise::codes_of_sixteenths(s, raised, top));
+        }
+        for t in set_bits(worded & !cut) {
+            ahead.prefetch::<S, N>(s, written, 1);
+            written += 1;
+            let top = quantise::top_code(block.widths[t]);
+            let raised = words.sixteenths(s, t, &block.words(s, t));
+            put!(t, quantise::codes_of_sixteenths(s, raised, top));
+        }
+        for t in set_bits(all & !worded & !cut) {
+            ahead.prefetch::<S, N>(s, written, 1);
+            written += 1;
+            let top = quantise::top_code(block.widths[t]);
+            put!(t, grids.get(t).codes(s, &block.elements(s, t), top));
         }
     }
 }
@@ -1312,8 +1544,7 @@ impl<S: Simd, const N: usize> Part<S> for Searched<'_, S, N> {
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
-        block.halves = [0; BLOCK];
-        block.ordered = true;
+        (block.cut, block.worded) = (0, 0);
         for t in block.tiles() {
             block.transforms[t] = 0;
             if block.widths[t] == 0 {
@@ -1345,7 +1576,7 @@ impl<S: Simd, const N: usize> Part<S> for Searched<'_, S, N> {
                     if other.error < chosen.error {
                         chosen = other;
                         block.transforms[t] = ROTATED | pivot as u8;
-                        block.set_coefficients(s, t, &c);
+                        tile::store::<S, N>(s, &c, block.values(t));
                     }
                 }
             }
