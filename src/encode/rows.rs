@@ -1059,8 +1059,7 @@ impl RowJob<'_> {
                     stats.high += u64::from(wide >> t & 1);
                     stats.rotated += u64::from(descriptor[3] != 0);
                     if tiles.widths[t] > 0 {
-                        let x = tiles.quantised(s, t);
-                        stats.clipped += u64::from(tiles.grids.get(t).clipped::<S, N>(s, &x));
+                        stats.clipped += u64::from(s.outline(Clipped { block: &*tiles, t }));
                     }
                 }
             }
@@ -1314,7 +1313,11 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             match kinds[t] {
                 Kind::One => {}
                 Kind::Moved => moved |= 1 << t,
-                Kind::Two => block.choose_grid(s, t, others.get(t)),
+                Kind::Two => s.outline(ChooseGrid {
+                    block: &mut *block,
+                    t,
+                    other: others.get(t),
+                }),
             }
         }
         // Those that are alike one after the other.
@@ -1398,17 +1401,44 @@ impl<S: Simd, const N: usize> Block<S, N> {
             s.store_or(sixteenths, to);
         }
     }
+}
 
-    /// Takes `other` for the grid of tile `t` where its error is less.
+/// Takes `other` for the grid of tile `t` where its error is less. Rare, and of large tiles in hand.
+struct ChooseGrid<'k, S: Simd, const N: usize> {
+    block: &'k mut Block<S, N>,
+    t: usize,
+    other: quantise::Grid,
+}
+
+impl<S: Simd, const N: usize> Part<S> for ChooseGrid<'_, S, N> {
+    type Output = ();
+
     #[inline(always)]
-    fn choose_grid(&mut self, s: S, t: usize, other: quantise::Grid) {
-        let x = self.quantised(s, t);
+    fn run(self, s: S) {
+        let (block, t, other) = (self.block, self.t, self.other);
+        let x = block.quantised(s, t);
         let error = |grid: quantise::Grid| {
             grid.squared_error(tile::single(grid.squared_steps::<S, N>(s, &x), |a, b| a + b))
         };
-        if error(other) < error(self.grids.get(t)) {
-            self.grids.set(t, other);
+        if error(other) < error(block.grids.get(t)) {
+            block.grids.set(t, other);
         }
+    }
+}
+
+/// How many values of a tile its codes do not reach.
+struct Clipped<'k, S: Simd, const N: usize> {
+    block: &'k Block<S, N>,
+    t: usize,
+}
+
+impl<S: Simd, const N: usize> Part<S> for Clipped<'_, S, N> {
+    type Output = u32;
+
+    #[inline(always)]
+    fn run(self, s: S) -> u32 {
+        let x = self.block.quantised(s, self.t);
+        self.block.grids.get(self.t).clipped::<S, N>(s, &x)
     }
 }
 
