@@ -378,6 +378,10 @@ impl<S: Simd, const N: usize, const G: usize, const BOUNDS: bool> Part<S> for Fi
         let tiles = source.row.len().div_ceil(G) - start;
         block.count = tiles_in_block::<S>(N).min(tiles);
         let (first, second) = (&mut block.first, &mut block.second);
+        // Reductions are of all, and what words left there may be no numbers.
+        for (first, second) in first.iter_mut().zip(second.iter_mut()).skip(block.count) {
+            (*first, *second) = ([0.0; 8], [0.0; 8]);
+        }
         let to = block.scratch.as_mut().as_chunks_mut::<N>().0;
         let to = part_mut(to, 0..block.count);
         // The row that comes next, or this one again where none does.
