@@ -229,6 +229,34 @@ pub(crate) static SIGNS_H: [[i16; LANES]; 2 * LANES] = {
     table
 };
 
+/// Which row of [`SIGNS`], or of another such table, has the signs of vector `v` by row `row` of the matrix.
+#[inline(always)]
+pub(crate) const fn sign_row(row: usize, v: usize) -> usize {
+    row % LANES + LANES * (walsh(row / LANES, v) as usize)
+}
+
+/// As [`SIGNS`], 1 and -1, for words that stand in an order of a level's own: `order[i]` is the number of word `i`.
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "wasm32", target_feature = "simd128"),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+))]
+const fn word_signs(order: [usize; LANES]) -> [[i16; LANES]; 2 * LANES] {
+    let mut table = [[0; LANES]; 2 * LANES];
+    let mut row = 0;
+    while row < LANES {
+        let mut at = 0;
+        while at < LANES {
+            let sign = if walsh(row, order[at]) { -1 } else { 1 };
+            table[row][at] = sign;
+            table[row + LANES][at] = -sign;
+            at += 1;
+        }
+        row += 1;
+    }
+    table
+}
+
 /// All ones in the middle, and zeros before and after.
 #[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
 static ONE: [i32; 2 * 128 - 1] = {

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{BLOCK, Folded, FoldedWords, LANES, Part, SIGNS_H, Simd, array, walsh};
+use super::{BLOCK, Folded, FoldedWords, LANES, Part, SIGNS_H, Simd, array, sign_row};
 
 /// Adding 1.5 * 2^23 rounds a small number to an integer, to nearest, ties to even, in the sum's low bits.
 const ROUNDER: f32 = 12_582_912.0;
@@ -487,7 +487,7 @@ impl Simd for Scalar {
     #[inline(never)]
     fn flip_words<const N: usize>(self, mut a: [Self::H; N], row: usize) -> [Self::H; N] {
         for (v, a) in a.iter_mut().enumerate() {
-            let negated = SIGNS_H[row % LANES + usize::from(walsh(v, row / LANES)) * LANES];
+            let negated = SIGNS_H[sign_row(row, v) % SIGNS_H.len()];
             for (a, negated) in a.iter_mut().zip(negated) {
                 *a = (*a ^ negated).wrapping_sub(negated);
             }

@@ -7,7 +7,7 @@
 //! either way. The transform with the pivot first is TAH-Quant's (arXiv 2506.01352); the XOR exchange of
 //! all pairs instead of one swap is this format's.
 
-use crate::arch::{LANES, SIGNS, SIGNS_H, Simd, array, walsh};
+use crate::arch::{LANES, SIGNS, SIGNS_H, Simd, array, sign_row};
 
 /// A tile in registers: `N` vectors of 32 values.
 pub(crate) type Tile<S, const N: usize> = [<S as Simd>::F; N];
@@ -17,12 +17,6 @@ pub(crate) type Codes<S, const N: usize> = [<S as Simd>::B; N];
 
 /// The coefficients of a tile in registers, as words in the level's own order.
 pub(crate) type Words<S, const N: usize> = [<S as Simd>::H; N];
-
-/// The row of [`SIGNS`] for vector `v` of a tile.
-#[inline(always)]
-const fn sign_row(pivot: usize, v: usize) -> usize {
-    pivot % LANES + LANES * (walsh(pivot / LANES, v) as usize)
-}
 
 /// `H x / G`: the coefficients about pivot 0. Butterflies run from the longest stride to the shortest.
 #[inline(always)]
@@ -158,7 +152,7 @@ pub(crate) fn inverse<S: Simd, const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arch::Scalar;
+    use crate::arch::{Scalar, walsh};
 
     fn sylvester(i: usize, k: usize) -> f64 {
         if walsh(i, k) { -1.0 } else { 1.0 }

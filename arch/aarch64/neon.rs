@@ -6,7 +6,7 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use crate::arch::{BLOCK, Folded, FoldedWords, LANES, Part, Simd, array, walsh};
+use crate::arch::{BLOCK, Folded, FoldedWords, LANES, Part, Simd, array, sign_row, walsh, word_signs};
 
 /// Registers of 16 bytes in a logical vector of f32 or i32.
 const WIDE: usize = 8;
@@ -189,22 +189,8 @@ static BYTE_SIGNS: [[i8; LANES]; 2 * LANES] = {
 
 /// 1 and -1 by which words in the order of [`Neon::wht_words`] are multiplied for a row of the matrix; the second half
 /// negated. Bits 4, 0, 3, 2 and 1 of a word's number, from the highest of its place down.
-static WORD_SIGNS: [[i16; LANES]; 2 * LANES] = {
-    let mut table = [[0; LANES]; 2 * LANES];
-    let mut row = 0;
-    while row < LANES {
-        let mut k = 0;
-        while k < LANES {
-            let sign = if walsh(row, k) { -1 } else { 1 };
-            let at = (k >> 4 & 1) << 4 | (k & 1) << 3 | k >> 1 & 7;
-            table[row][at] = sign;
-            table[row + LANES][at] = -sign;
-            k += 1;
-        }
-        row += 1;
-    }
-    table
-};
+static WORD_SIGNS: [[i16; LANES]; 2 * LANES] =
+    word_signs(array!(LANES, at => at & 16 | (at & 7) << 1 | at >> 3 & 1));
 
 /// 128 less the number of each lane of 128.
 static LATENESS: [[u16; 8]; 16] = {
@@ -946,8 +932,7 @@ impl Simd for Neon {
     #[inline(always)]
     fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N] {
         array!(N, v => {
-            let flipped = usize::from(walsh(v, row / LANES)) * LANES;
-            let signs = self.load_h(&WORD_SIGNS[flipped + row % LANES]);
+            let signs = self.load_h(&WORD_SIGNS[sign_row(row, v) % WORD_SIGNS.len()]);
             array!(4, i => neon!(vmulq_s16(a[v][i], signs[i])))
         })
     }

@@ -3,7 +3,9 @@
 
 use core::arch::wasm32::*;
 
-use crate::arch::{BLOCK, Folded, FoldedWords, LANES, Part, Simd, array, one_at, walsh};
+use crate::arch::{
+    BLOCK, Folded, FoldedWords, LANES, Part, Simd, array, one_at, sign_row, walsh, word_signs,
+};
 
 /// The level of a module that was compiled with the instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -181,22 +183,8 @@ macro_rules! reduce_words {
 
 /// 1 and -1 by which words in the order of [`Simd128::wht_words`] are multiplied for a row of the matrix; the second half negated. Bits 4, 0, 3, 2
 /// and 1 of a word's number, from the highest of its place down.
-static WORD_SIGNS: [[i16; LANES]; 2 * LANES] = {
-    let mut table = [[0; LANES]; 2 * LANES];
-    let mut row = 0;
-    while row < LANES {
-        let mut k = 0;
-        while k < LANES {
-            let sign = if walsh(row, k) { -1 } else { 1 };
-            let at = (k >> 4 & 1) << 4 | (k & 1) << 3 | k >> 1 & 7;
-            table[row][at] = sign;
-            table[row + LANES][at] = -sign;
-            k += 1;
-        }
-        row += 1;
-    }
-    table
-};
+static WORD_SIGNS: [[i16; LANES]; 2 * LANES] =
+    word_signs(array!(LANES, at => at & 16 | (at & 7) << 1 | at >> 3 & 1));
 
 /// All ones for the elements of 32 that a row of the matrix negates; then for the others.
 static NEGATED: [[i8; LANES]; 2 * LANES] = {
@@ -791,8 +779,7 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N] {
         array!(N, v => {
-            let flipped = usize::from(walsh(v, row / LANES)) * LANES;
-            each!(4, i16x8_mul, a[v], self.load_h(&WORD_SIGNS[flipped + row % LANES]))
+            each!(4, i16x8_mul, a[v], self.load_h(&WORD_SIGNS[sign_row(row, v) % WORD_SIGNS.len()]))
         })
     }
     #[inline(always)]

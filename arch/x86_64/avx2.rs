@@ -6,7 +6,8 @@ use core::arch::x86_64::*;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, LINE, Line, Part, Simd, array, first_of, one_at, walsh,
+    BLOCK, Folded, FoldedWords, LANES, LINE, Line, Part, Simd, array, first_of, one_at, sign_row, walsh,
+    word_signs,
 };
 
 /// Proof that the machine has AVX2 and F16C, and BMI1, BMI2 and POPCNT, which came before or with AVX2.
@@ -165,21 +166,7 @@ static LANES_OF_BYTES: [u8; 2 * LANES] = {
 };
 
 /// 1 and -1 by which these words are multiplied for a row of the matrix; the second half negated.
-static WORD_SIGNS: [[i16; LANES]; 2 * LANES] = {
-    let mut table = [[0; LANES]; 2 * LANES];
-    let mut row = 0;
-    while row < LANES {
-        let mut at = 0;
-        while at < LANES {
-            let sign = if walsh(row, word_at(at)) { -1 } else { 1 };
-            table[row][at] = sign;
-            table[row + LANES][at] = -sign;
-            at += 1;
-        }
-        row += 1;
-    }
-    table
-};
+static WORD_SIGNS: [[i16; LANES]; 2 * LANES] = word_signs(array!(LANES, at => word_at(at)));
 
 /// What orders the bytes of both registers within each half, which is bit 4 of a word's number.
 static PACKED_WORDS: [i8; 32] = {
@@ -1043,8 +1030,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N] {
         array!(N, v => {
-            let flipped = usize::from(walsh(v, row / LANES)) * LANES;
-            let signs = self.load_h(&WORD_SIGNS[flipped + row % LANES]);
+            let signs = self.load_h(&WORD_SIGNS[sign_row(row, v) % WORD_SIGNS.len()]);
             avx2!([
                 _mm256_sign_epi16(a[v][0], signs[0]),
                 _mm256_sign_epi16(a[v][1], signs[1])
