@@ -105,7 +105,9 @@ for name in static shared static-cmake shared-cmake; do
 done
 # A static program needs no library of ours at run time, a shared one does, by its ABI's name.
 for name in static shared static-cmake shared-cmake; do
-    if ldd "$scratch/example-$name" | grep -q "$TAHQ_SONAME => $scratch/shared/lib"; then
+    # Not into `grep -q`: it stops reading at the first match, and a pipe that breaks so would be a failure.
+    libraries=$(ldd "$scratch/example-$name")
+    if [[ $libraries == *"$TAHQ_SONAME => $scratch/shared/lib"* ]]; then
         [[ $name == shared* ]] || fail "example-$name needs the shared library"
     else
         [[ $name == static* ]] || fail "example-$name does not use the shared library"
