@@ -46,6 +46,9 @@ pub(crate) type Folded = [f32; 8];
 /// A vector of words folded to sixteen, as many bytes: see [`Simd::fold_min_h`].
 pub(crate) type FoldedWords = [i16; 16];
 
+/// What [`Simd::sums_looked_up`] comes to, in a form of the level's own.
+pub(crate) type LookedUp = [i32; 8];
+
 /// An instruction-set level that this machine has. Every level gives the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Level(Kind);
@@ -437,8 +440,11 @@ pub(crate) trait Simd: Copy {
     fn tile_to_bytes<const N: usize>(self, a: [Self::F; N]) -> [Self::B; N] {
         array!(N, v => self.to_bytes(a[v]))
     }
-    /// The sum of the numbers, from -64 to 64, that a table has at the lower four bits of each byte. N is 1, 2 or 4.
-    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32;
+    /// The sums of the numbers, from -64 to 64, that each table has at the lower four bits of each byte, for
+    /// [`Simd::reduce_looked_up`]. N is 1, 2 or 4.
+    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> LookedUp;
+    /// The sums of either table of several, all of N vectors.
+    fn reduce_looked_up<const N: usize>(self, a: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2];
     /// Eight times each byte, unsigned.
     fn eight_times(self, a: Self::B) -> Self::F;
     fn bytes_to_h(self, a: Self::B) -> Self::H;
@@ -449,7 +455,6 @@ pub(crate) trait Simd: Copy {
     fn store_or<const BYTES: usize>(self, a: Self::B, to: &mut [u8; BYTES]);
     fn and_b(self, a: Self::B, b: Self::B) -> Self::B;
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B;
-    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B;
     /// Unsigned; 255 where the sum exceeds it.
     fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B;
     /// The lesser, unsigned.
@@ -510,6 +515,15 @@ pub(crate) trait Simd: Copy {
     fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N];
     /// What is in the order of [`Simd::wht_words`] to the nearest in -128..=127, in the order of lanes.
     fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N];
+    /// The same, 128 added.
+    fn words_to_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N];
+    /// Of two at once in the order of [`Simd::wht_words`], each at most 127 in magnitude: [`Simd::least`] of
+    /// [`Simd::sign_ranges`].
+    #[inline(always)]
+    fn narrowest_two<const N: usize>(self, a: [[Self::H; N]; 2]) -> [usize; 2] {
+        let ranges = self.sign_ranges_two(array!(2, t => self.words_to_signed_bytes(a[t])));
+        array!(2, t => self.least(&ranges[t]))
+    }
     /// Walsh-Hadamard butterfly over the lanes; no partial sum overflows.
     fn wht_h(self, a: Self::H) -> Self::H;
     fn h_to_i(self, a: Self::H) -> Self::I;

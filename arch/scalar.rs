@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{BLOCK, Folded, FoldedWords, LANES, Part, SIGNS_H, Simd, array, sign_row};
+use super::{BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, SIGNS_H, Simd, array, sign_row};
 
 /// Adding 1.5 * 2^23 rounds a small number to an integer, to nearest, ties to even, in the sum's low bits.
 const ROUNDER: f32 = 12_582_912.0;
@@ -346,20 +346,21 @@ impl Simd for Scalar {
         pairs(a, b, |a, b| a & b)
     }
     #[inline(always)]
-    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B {
-        pairs(a, b, |a, b| a ^ b)
-    }
-    #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         pairs(a, b, |a, b| a | b)
     }
     #[inline(always)]
-    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32 {
-        let mut sum = 0;
+    fn sums_looked_up<const N: usize>(self, [a, b]: &[[i8; 16]; 2], at: [Self::B; N]) -> LookedUp {
+        let mut sums = [0; 8];
         for &at in at.as_flattened() {
-            sum += i32::from(table[usize::from(at % 16)]);
+            sums[0] += i32::from(a[usize::from(at % 16)]);
+            sums[1] += i32::from(b[usize::from(at % 16)]);
         }
-        sum
+        sums
+    }
+    #[inline(always)]
+    fn reduce_looked_up<const N: usize>(self, a: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
+        array!(2, i => array!(BLOCK, t => a[t][i]))
     }
     #[inline(always)]
     fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B {
@@ -497,6 +498,10 @@ impl Simd for Scalar {
     #[inline(always)]
     fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
         array!(N, v => map(&a[v], |a| a.clamp(-128, 127) as u8))
+    }
+    #[inline(always)]
+    fn words_to_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
+        array!(N, v => map(&a[v], |a| (a.clamp(-128, 127) + 128) as u8))
     }
     #[inline(always)]
     fn wht_h(self, mut a: Self::H) -> Self::H {

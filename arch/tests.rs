@@ -365,9 +365,37 @@ fn words_of_tiles<S: Simd, const N: usize>(report: Report, rng: &mut Rng, s: S, 
         s.words_to_signed_bytes(scaled.0),
         Scalar.words_to_signed_bytes(scaled.1),
     );
+    let unsigned = (s.words_to_bytes(scaled.0), Scalar.words_to_bytes(scaled.1));
+    // As they come from words scaled to 127, and fewer, of which many are equal.
+    let peak = flipped
+        .1
+        .as_flattened()
+        .iter()
+        .map(|word| i32::from(*word).abs())
+        .max();
+    let reach = [127, 127, 31, 3][rng.draw() as usize % 4];
+    let factor = (reach * 32768 / peak.unwrap_or(1).max(127)) as i16;
+    let narrow = (
+        array!(N, v => s.mul_high_h(flipped.0[v], s.splat_h(factor))),
+        array!(N, v => Scalar.mul_high_h(flipped.1[v], [factor; LANES])),
+    );
+    // About another pivot, the other one is elsewhere.
+    let row = rng.draw() as usize % (N * LANES);
+    let found = (
+        s.narrowest_two([narrow.0, s.flip_words(narrow.0, row)]),
+        Scalar.narrowest_two([narrow.1, Scalar.flip_words(narrow.1, row)]),
+    );
+    for t in 0..2 {
+        report.same(
+            "narrowest_two",
+            [found.0[t] as u32; LANES],
+            [found.1[t] as u32; LANES],
+        );
+    }
     let (mut least, mut most) = ([[0; 16]; BLOCK], [[0; 16]; BLOCK]);
     for v in 0..N {
         report.same("words_to_signed_bytes", b(s, signed.0[v]), b(Scalar, signed.1[v]));
+        report.same("words_to_bytes", b(s, unsigned.0[v]), b(Scalar, unsigned.1[v]));
         (least[v], most[v]) = (s.fold_min_h(flipped.0[v]), s.fold_max_h(flipped.0[v]));
     }
     let (least, most) = (s.reduce_min_h(&least), s.reduce_max_h(&most));
@@ -519,12 +547,30 @@ impl Bytes<'_> {
             [s.least(&v) as u32; LANES],
             [Scalar.least(&a) as u32; LANES],
         );
-        let table = core::array::from_fn(|_| (i16::from(rng.byte() % 129) - 64) as i8);
-        report.same(
-            "sum_looked_up",
-            [s.sum_looked_up(&table, v) as u32; LANES],
-            [Scalar.sum_looked_up(&table, a) as u32; LANES],
-        );
+        let mut tables = [[0i8; 16]; 2];
+        tables
+            .as_flattened_mut()
+            .fill_with(|| (i16::from(rng.byte() % 129) - 64) as i8);
+        if rng.draw() % 8 == 0 {
+            tables = [[64; 16], [-64; 16]];
+        }
+        let (mut sums, mut expected) = ([[0; 8]; BLOCK], [[0; 8]; BLOCK]);
+        for t in 0..BLOCK {
+            let mut a = a;
+            a.as_flattened_mut().rotate_left(t);
+            a[0].fill((t as u8).wrapping_mul(37));
+            let v = array!(N, v => s.repeat(&a[v]));
+            (sums[t], expected[t]) = (s.sums_looked_up(&tables, v), Scalar.sums_looked_up(&tables, a));
+        }
+        let sums = s.reduce_looked_up::<N>(&sums);
+        let expected = Scalar.reduce_looked_up::<N>(&expected);
+        for i in 0..2 {
+            report.same(
+                "sums_looked_up",
+                array!(LANES, t => sums[i][t % BLOCK] as u32),
+                array!(LANES, t => expected[i][t % BLOCK] as u32),
+            );
+        }
         // As they come from numbers scaled to 127.
         let reach = 1 + rng.byte() % 127;
         let a: [_; N] = rng.vectors(|r| r.byte() as i8 % (reach as i8 + i8::from(reach < 127)));
@@ -622,7 +668,6 @@ impl<S: Simd> Part<S> for Bytes<'_> {
             same(bytes_to_h, repeat, h; x);
             same(and_b, repeat, b; x, y);
             same(or_b, repeat, b; x, y);
-            same(xor_b, repeat, b; x, y);
             same(upper_halves, repeat, b; x, y);
             same(min_b, repeat, b; x, y);
             same(add_saturated_b, repeat, b; x, y);

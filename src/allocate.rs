@@ -3,8 +3,9 @@
 
 use crate::arch::{BLOCK, Folded, LANES, Simd, array};
 use crate::frame;
-use crate::part::part;
+use crate::part::{copy, part};
 use crate::rotate::Tile;
+use crate::tile::Statistic;
 
 /// log2(1 + t) / t on sqrt(1/2) <= 1 + t <= sqrt(2): a minimax fit, 2e-6 in the logarithm.
 const LOG2: [f32; 6] = [
@@ -83,7 +84,7 @@ const ROUGH_LEAST: f32 = 1e-25;
 /// As [`entropy_sums`], with a logarithm that is 2^23 times one 127 larger, but for the first of [`ROUGH`], and rough: the
 /// bits of a number are 2^23 times its exponent plus its mantissa.
 #[inline(always)]
-pub(crate) fn rough_sums<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
+fn rough_sums<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
     let mut magnitudes = s.splat(0.0);
     let mut logarithms = s.splat(0.0);
     for &x in x {
@@ -100,6 +101,18 @@ pub(crate) fn rough_sums<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Fold
         logarithms = s.add(logarithms, s.mul(a, logarithm));
     }
     (s.fold_add(magnitudes), s.fold_add(logarithms))
+}
+
+/// [`rough_sums`], of tiles that are not needed for more.
+pub(crate) struct RoughSums;
+
+impl Statistic for RoughSums {
+    const KEEPS: bool = false;
+
+    #[inline(always)]
+    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
+        rough_sums(s, x)
+    }
 }
 
 /// Entropies from what [`rough_sums`] gives; `None` where magnitudes are too small for that.
@@ -160,7 +173,7 @@ impl Close {
 /// As [`select`] of the highest, as far as keys of rough entropies tell, and the tiles of which they do not. `None` where
 /// these are more than a block.
 #[inline(always)]
-pub(crate) fn select_roughly(keys: &[[u8; 4]], count: usize, map: &mut [u8]) -> Option<Close> {
+pub(crate) fn select_roughly<S: Simd>(s: S, keys: &[[u8; 4]], count: usize, map: &mut [u8]) -> Option<Close> {
     map.fill(0);
     let mut close = Close {
         tiles: [0; BLOCK],
@@ -175,23 +188,28 @@ pub(crate) fn select_roughly(keys: &[[u8; 4]], count: usize, map: &mut [u8]) -> 
     let (last, _) = search(keys, count as u32, u32::MAX, BITS);
     // The last one selected is between these.
     let [most, least] = [!last, !(last | ((1 << BITS) - 1))].map(f32::from_bits);
-    let certain = (most + 2.0 * ROUGH_ERROR).to_bits();
-    let possible = (least - 2.0 * ROUGH_ERROR).max(0.0).to_bits();
+    let certain = s.splat(most + 2.0 * ROUGH_ERROR);
+    // Of what is not above it, and of all where it is below 0.
+    let possible = least - 2.0 * ROUGH_ERROR;
+    let impossible = s.splat(if possible > 0.0 {
+        f32::from_bits(possible.to_bits() - 1)
+    } else {
+        -0.5
+    });
     let mut high = 0;
-    for (i, (keys, byte)) in keys.chunks(8).zip(map).enumerate() {
-        let all = u8::MAX >> (8 - keys.len().clamp(1, 8));
-        let keys = eight(keys, 0, 0);
-        let above = !at_most(&keys, certain);
-        let below = if possible == 0 {
-            0
-        } else {
-            at_most(&keys, possible - 1)
-        };
-        let mut near = all & !below & !above;
-        *byte = above;
+    for (i, (keys, map)) in keys.chunks(LANES).zip(map.chunks_mut(LANES / 8)).enumerate() {
+        // What is not there is below every key.
+        let mut entropies = [-1.0; LANES];
+        for (entropy, key) in entropies.iter_mut().zip(keys) {
+            *entropy = f32::from_le_bytes(*key);
+        }
+        let entropies = s.load(&entropies);
+        let above = s.above(entropies, certain);
+        let mut near = s.above(entropies, impossible) & !above;
         high += above.count_ones();
+        copy(map, part(&above.to_le_bytes(), 0..map.len()));
         while near != 0 {
-            *close.tiles.get_mut(close.count)? = (8 * i) as u32 + near.trailing_zeros();
+            *close.tiles.get_mut(close.count)? = (LANES * i) as u32 + near.trailing_zeros();
             close.count += 1;
             near &= near - 1;
         }
@@ -399,7 +417,7 @@ mod tests {
             let count = draw(&mut state) as usize % (n + 1);
             let (mut expected, mut got) = ([0; 12], [0xff; 12]);
             select(fine, count, End::Highest, &mut expected);
-            let Some(close) = select_roughly(rough, count, &mut got) else {
+            let Some(close) = select_roughly(Scalar, rough, count, &mut got) else {
                 given_up += 1;
                 continue;
             };

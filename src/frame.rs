@@ -889,8 +889,23 @@ pub(crate) const ROTATED: u8 = 0x80;
 
 /// A descriptor of these fields; the transform is 0, or [`ROTATED`] and the pivot.
 #[inline(always)]
-pub(crate) const fn packed_descriptor(zero_point: i16, unit: u8, transform: u8) -> [u8; DESCRIPTOR_LEN] {
+const fn packed_descriptor(zero_point: i16, unit: u8, transform: u8) -> [u8; DESCRIPTOR_LEN] {
     (zero_point as u16 as u32 | (unit as u32) << 16 | (transform as u32) << 24).to_le_bytes()
+}
+
+/// Writes descriptors of such fields.
+#[inline(always)]
+pub(crate) fn pack_descriptors(
+    zero_points: &[i16],
+    units: &[u8],
+    transforms: &[u8],
+    to: &mut [[u8; DESCRIPTOR_LEN]],
+) {
+    // One loop of any length: a compiler makes vectors of it.
+    let fields = zero_points.iter().zip(units).zip(transforms);
+    for (to, ((&zero_point, &unit), &transform)) in to.iter_mut().zip(fields) {
+        *to = packed_descriptor(zero_point, unit, transform);
+    }
 }
 
 /// What a tile's descriptor says.

@@ -4,7 +4,7 @@
 //! times a power of two. Eight units make one step of the code; the zero point counts units. Every
 //! decision is taken against the wire's own numbers, never against unrounded ones.
 
-use crate::arch::{BLOCK, Folded, LANES, Simd, array};
+use crate::arch::{BLOCK, Folded, LANES, LookedUp, Simd, array};
 use crate::config::{Config, Effort, Fit};
 use crate::frame::{self, Descriptor};
 use crate::rotate::{Codes, Tile, Words};
@@ -413,16 +413,19 @@ static WAVES: [[i8; 16]; 2] = [
 ];
 
 /// Where between two codes the numbers of a tile lie together: the sum of the points that the fractions of their ideal
-/// codes are on a circle. The lower four bits of each of `fractions` are one, in whole sixteenths.
+/// codes are on a circle, for [`phases`]. The lower four bits of each of `fractions` are one, in whole sixteenths.
 ///
 /// The square of what rounding leaves is a wave over the fraction, most of which is its first harmonic. So this sum tells
 /// what every move of the zero point does to the sum of squares, but for numbers beyond the codes.
 #[inline(always)]
-pub(crate) fn phase<S: Simd, const N: usize>(s: S, fractions: Codes<S, N>) -> [i32; 2] {
-    [
-        s.sum_looked_up(&WAVES[0], fractions),
-        s.sum_looked_up(&WAVES[1], fractions),
-    ]
+pub(crate) fn phase<S: Simd, const N: usize>(s: S, fractions: Codes<S, N>) -> LookedUp {
+    s.sums_looked_up(&WAVES, fractions)
+}
+
+/// What [`phase`] saw of each tile: how far along the circle, and how far across.
+#[inline(always)]
+pub(crate) fn phases<S: Simd, const N: usize>(s: S, seen: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
+    s.reduce_looked_up::<N>(seen)
 }
 
 /// The moves of a zero point within a step of eight units, and the points on the circle of [`phase`] that they are.
@@ -448,14 +451,19 @@ const HARMONIC: f32 = 1.0 / (64.0 * core::f32::consts::PI * core::f32::consts::P
 /// every code. 0 for tiles whose zero point is not to be moved.
 #[inline(always)]
 pub(crate) fn best_moves(
-    kinds: &[Kind; BLOCK],
+    kinds: Kinds,
     [along, across]: &[[i32; BLOCK]; 2],
     (low, high): (&[f32; BLOCK], &[f32; BLOCK]),
     grids: &Grids,
 ) -> [f32; BLOCK] {
     let mut moves = [0.0; BLOCK];
     let mut least = [f32::MAX; BLOCK];
-    let ends = [low, high].map(|end| array!(BLOCK, t => (end[t] - grids.offset[t]) * grids.reciprocal[t]));
+    let mut ends = [*low, *high];
+    for end in &mut ends {
+        for t in 0..BLOCK {
+            end[t] = (end[t] - grids.offset[t]) * grids.reciprocal[t];
+        }
+    }
     for (by, x, y) in TURNS {
         for t in 0..BLOCK {
             let mut error = (along[t] as f32 * x + across[t] as f32 * y) * -HARMONIC;
@@ -476,7 +484,7 @@ pub(crate) fn best_moves(
         }
     }
     for t in 0..BLOCK {
-        moves[t] = if kinds[t] == Kind::Moved { moves[t] } else { 0.0 };
+        moves[t] = if kinds.moved >> t & 1 != 0 { moves[t] } else { 0.0 };
     }
     moves
 }
@@ -590,10 +598,10 @@ impl Grids {
         finer
     }
 
-    /// The tiles' descriptors, of which the transforms are given.
+    /// Writes the tiles' descriptors, of which the transforms are given.
     #[inline(always)]
-    pub(crate) fn descriptors(&self, transforms: &[u8; BLOCK]) -> [[u8; 4]; BLOCK] {
-        array!(BLOCK, t => frame::packed_descriptor(self.zero_point[t], self.unit[t], transforms[t]))
+    pub(crate) fn describe(&self, transforms: &[u8; BLOCK], to: &mut [[u8; 4]]) {
+        frame::pack_descriptors(&self.zero_point, &self.unit, transforms, to);
     }
 
     /// The same with zero points moved by as many units.
@@ -629,8 +637,7 @@ impl WordGrids {
         let t = t % BLOCK;
         let (factor, centre) = (s.splat_h(self.factor[t]), s.splat_h(self.centre[t]));
         let distances = array!(N, v => s.mul_high_h(s.sub_saturated_h(words[v], centre), factor));
-        let (bytes, eight) = (s.words_to_signed_bytes(distances), s.splat_b(128));
-        array!(N, v => s.xor_b(bytes[v], eight))
+        s.words_to_bytes(distances)
     }
 }
 
@@ -652,6 +659,13 @@ pub(crate) enum Kind {
     Two,
 }
 
+/// The tiles of each kind but [`Kind::One`], a bit for each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kinds {
+    pub(crate) moved: u32,
+    pub(crate) two: u32,
+}
+
 /// [`Fitting::candidates`] of each tile of a block, those of the common kind together. Where there are two the second is
 /// in `others`; tiles without codes are left out. Only the first `count` are tiles.
 #[inline(always)]
@@ -663,7 +677,7 @@ pub(crate) fn fit_all(
     config: &Config,
     grids: &mut Grids,
     others: &mut Grids,
-) -> [Kind; BLOCK] {
+) -> Kinds {
     let two = config.fit == Fit::LeastError && config.effort != Effort::Fast;
     let common_width = widths[0].max(1);
     let mut tops = [top_value(common_width); BLOCK];
@@ -709,14 +723,18 @@ pub(crate) fn fit_all(
     for uncommon in uncommon.iter_mut().skip(count) {
         *uncommon = 0;
     }
-    let mut kinds = [if two { Kind::Moved } else { Kind::One }; BLOCK];
+    let tiles = (1 << count.min(BLOCK)) - 1;
+    let mut kinds = Kinds {
+        moved: if two { tiles } else { 0 },
+        two: 0,
+    };
     let narrow = two && widths.iter().fold(u8::MAX, |least, &width| least.min(width)) <= 2;
     if uncommon == [0; BLOCK] && !narrow {
         return kinds;
     }
-    for t in 0..BLOCK {
+    for t in 0..count.min(BLOCK) {
         if widths[t] == 0 {
-            kinds[t] = Kind::One;
+            kinds.moved &= !(1 << t);
         } else if uncommon[t] != 0 || (two && widths[t] <= 2) {
             let fitting = Fitting {
                 bounds: (low[t], high[t]),
@@ -728,7 +746,8 @@ pub(crate) fn fit_all(
             let (grid, kind, other) = fitting.candidates();
             grids.set(t, grid);
             others.set(t, other);
-            kinds[t] = kind;
+            kinds.moved &= !(u32::from(kind != Kind::Moved) << t);
+            kinds.two |= u32::from(kind == Kind::Two) << t;
         }
     }
     kinds
@@ -963,7 +982,8 @@ mod tests {
                         let (grid, kind, other) = fitting.candidates();
                         let at = (seed, t, widths[t], effort, fit);
                         assert_eq!(parts(grids.get(t)), parts(grid), "{at:?}");
-                        assert_eq!(kinds[t], kind, "{at:?}");
+                        let of_kind = [Kind::Moved, Kind::Two].map(|of| u32::from(kind == of));
+                        assert_eq!([kinds.moved >> t & 1, kinds.two >> t & 1], of_kind, "{at:?}");
                         moved += usize::from(kind == Kind::Moved);
                         if kind == Kind::Two {
                             twos += 1;

@@ -83,18 +83,18 @@ pub(crate) fn range_factor(peak: f32) -> f32 {
     RANGE_STEPS * 32768.0 / if peak > least { peak } else { least }
 }
 
-/// [`pivot_ranges`] of two tiles of words times the factors over 2^15.
+/// The pivots of the least of [`pivot_ranges`] of two tiles of words times the factors over 2^15.
 #[inline(always)]
-pub(crate) fn word_pivot_ranges<S: Simd, const N: usize>(
+pub(crate) fn narrowest_pivots<S: Simd, const N: usize>(
     s: S,
     spectra: [&Words<S, N>; 2],
     factors: [i16; 2],
-) -> [Codes<S, N>; 2] {
+) -> [usize; 2] {
     let values = array!(2, t => {
         let factor = s.splat_h(factors[t]);
-        s.words_to_signed_bytes(array!(N, v => s.mul_high_h(spectra[t][v], factor)))
+        array!(N, v => s.mul_high_h(spectra[t][v], factor))
     });
-    s.sign_ranges_two(values)
+    s.narrowest_two(values)
 }
 
 /// For every pivot, the range of the coefficients about it, in steps of a [`RANGE_STEPS`]th of `peak`, the largest

@@ -1,7 +1,7 @@
 //! Tiles in and out of rows: loading with the channel exponents taken out, tails, and the statistics
 //! that decisions rest on.
 
-use crate::arch::{Folded, LANES, Part, Simd, array};
+use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array};
 use crate::element::Lanes;
 use crate::part::{copy, from, part_mut, split_mut};
 use crate::rotate::Tile;
@@ -85,6 +85,38 @@ pub(crate) fn whole<'a, T: Copy + bytemuck::Zeroable, const G: usize>(
     }
 }
 
+/// What is folded of tiles while they are loaded.
+pub(crate) trait Statistic {
+    /// Whether something is.
+    const FOLDS: bool = true;
+    /// Whether the tiles are needed beside it.
+    const KEEPS: bool = true;
+
+    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded);
+}
+
+/// Least and largest values.
+pub(crate) struct Bounds;
+
+impl Statistic for Bounds {
+    #[inline(always)]
+    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
+        (least(s, x), most(s, x))
+    }
+}
+
+/// Nothing.
+pub(crate) struct Nothing;
+
+impl Statistic for Nothing {
+    const FOLDS: bool = false;
+
+    #[inline(always)]
+    fn of<S: Simd, const N: usize>(_: S, _: &Tile<S, N>) -> (Folded, Folded) {
+        ([0.0; 8], [0.0; 8])
+    }
+}
+
 /// Loads the tile at `index` of `row`, scaled, into `to`; channels beyond the row are 0.
 #[inline(always)]
 pub(crate) fn load<S: Simd, E: Lanes, const N: usize, const G: usize>(
@@ -94,20 +126,23 @@ pub(crate) fn load<S: Simd, E: Lanes, const N: usize, const G: usize>(
     scale: &Scale<'_>,
     to: &mut [[f32; LANES]; N],
 ) {
-    let to = core::slice::from_mut(to);
-    load_several::<S, E, N, G, false>(s, row, index, scale, to, (&mut [], &mut []), None);
+    let (to, unused) = (
+        core::slice::from_mut(to),
+        [&mut [[0.0; 8]; BLOCK], &mut [[0.0; 8]; BLOCK]],
+    );
+    load_several::<S, E, Nothing, N, G>(s, row, index, scale, to, unused, None);
 }
 
-/// Loads the tiles from `start` on as [`load`] does. With `BOUNDS` the least and largest values of each are folded into
-/// `bounds_low` and `bounds_high`, and the first half of each is asked for of the tiles `ahead`, where there are some.
+/// Loads the tiles from `start` on as [`load`] does, a block at the most, folds their statistics into `folded`, and asks for
+/// the first half of each of the tiles `ahead`, where there are some.
 #[inline(always)]
-pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize, const BOUNDS: bool>(
+pub(crate) fn load_several<S: Simd, E: Lanes, F: Statistic, const N: usize, const G: usize>(
     s: S,
     row: &[E],
     start: usize,
     scale: &Scale<'_>,
     to: &mut [[[f32; LANES]; N]],
-    (bounds_low, bounds_high): (&mut [Folded], &mut [Folded]),
+    folded: [&mut [Folded; BLOCK]; 2],
     ahead: Option<&Ahead>,
 ) {
     let elements = from(row, start * G);
@@ -119,40 +154,49 @@ pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize, co
     let (common, rare) = split_mut(to, whole);
     let elements = elements.as_chunks::<LANES>().0.as_chunks::<N>().0;
     let one = 127 - scale.exponent;
-    let mut bounds = bounds_low.iter_mut().zip(bounds_high);
     let mut count = 0;
     macro_rules! put {
-        ($x:expr, $to:expr) => {{
+        ($x:expr, $to:expr, $first:expr, $second:expr) => {{
             let x: Tile<S, N> = $x;
-            store::<S, N>(s, &x, $to);
-            if BOUNDS {
-                if let Some((low, high)) = bounds.next() {
-                    (*low, *high) = (least(s, &x), most(s, &x));
-                }
-                if let Some(ahead) = ahead {
-                    ahead.prefetch::<S, N>(s, count, 0);
-                }
+            if F::KEEPS {
+                store::<S, N>(s, &x, $to);
+            }
+            if F::FOLDS {
+                (*$first, *$second) = F::of(s, &x);
+            }
+            if let Some(ahead) = ahead {
+                ahead.prefetch::<S, N>(s, count, 0);
                 count += 1;
             }
         }};
     }
+    let [firsts, seconds] = folded;
+    let both = firsts.iter_mut().zip(seconds.iter_mut());
+    let common = common.iter_mut().zip(elements).zip(both);
     match scale.exponents {
         None => {
             let factor = s.splat(f32::from_bits((one as u32) << 23));
-            for (to, elements) in common.iter_mut().zip(elements) {
-                put!(array!(N, v => s.mul(E::load(s, &elements[v]), factor)), to);
+            for ((to, elements), (first, second)) in common {
+                put!(
+                    array!(N, v => s.mul(E::load(s, &elements[v]), factor)),
+                    to,
+                    first,
+                    second
+                );
             }
         }
         Some(table) => {
             let one = s.splat_i(one << 23);
             let exponents = from(table, start * G).as_chunks::<LANES>().0.as_chunks::<N>().0;
-            for (to, (elements, exponents)) in common.iter_mut().zip(elements.iter().zip(exponents)) {
+            for (((to, elements), (first, second)), exponents) in common.zip(exponents) {
                 put!(
                     array!(N, v => {
                         let factor = s.sub_i(one, s.shl::<23>(s.load_i8(&exponents[v])));
                         s.mul(E::load(s, &elements[v]), s.float_of_bits(factor))
                     }),
-                    to
+                    to,
+                    first,
+                    second
                 );
             }
         }
@@ -165,9 +209,9 @@ pub(crate) fn load_several<S: Simd, E: Lanes, const N: usize, const G: usize, co
             scale,
             to: &mut *to,
         });
-        if BOUNDS && let Some((low, high)) = bounds.next() {
-            let x = array!(N, v => s.load(&to[v]));
-            (*low, *high) = (least(s, &x), most(s, &x));
+        if F::FOLDS {
+            let (t, x) = ((whole + i) % BLOCK, array!(N, v => s.load(&to[v])));
+            (firsts[t], seconds[t]) = F::of(s, &x);
         }
     }
 }

@@ -6,7 +6,9 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use crate::arch::{BLOCK, Folded, FoldedWords, LANES, Part, Simd, array, sign_row, walsh, word_signs};
+use crate::arch::{
+    BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, array, sign_row, walsh, word_signs,
+};
 
 /// Registers of 16 bytes in a logical vector of f32 or i32.
 const WIDE: usize = 8;
@@ -704,24 +706,46 @@ impl Simd for Neon {
         both!(vandq_u8, a, b)
     }
     #[inline(always)]
-    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B {
-        both!(veorq_u8, a, b)
-    }
-    #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         both!(vorrq_u8, a, b)
     }
     #[inline(always)]
-    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32 {
-        // SAFETY: NEON is part of the target; the table has the 16 bytes that are read.
-        let table = unsafe { vld1q_s8(table.as_ptr()) };
-        neon!({
-            let mut sums = vdupq_n_s16(0);
-            for at in at.as_flattened() {
-                sums = vpadalq_s8(sums, vqtbl1q_s8(table, vandq_u8(*at, vdupq_n_u8(15))));
+    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> LookedUp {
+        // SAFETY: NEON is part of the target; each table has the 16 bytes that are read.
+        let tables = unsafe { array!(2, i => vld1q_s8(tables[i].as_ptr())) };
+        let mut sums = neon!([vdupq_n_s16(0); 2]);
+        for at in at.as_flattened() {
+            let at = neon!(vandq_u8(*at, vdupq_n_u8(15)));
+            for (sums, table) in sums.iter_mut().zip(tables) {
+                *sums = neon!(vpadalq_s8(*sums, vqtbl1q_s8(table, at)));
             }
-            i32::from(vaddvq_s16(sums))
-        })
+        }
+        let mut folded = [0; 8];
+        // SAFETY: NEON is part of the target; the array has room for the eight words.
+        unsafe { vst1q_s16(folded.as_mut_ptr().cast(), vpaddq_s16(sums[0], sums[1])) };
+        folded
+    }
+    /// Four words of the one sum, then four of the other.
+    #[inline(always)]
+    fn reduce_looked_up<const N: usize>(self, a: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
+        let mut reduced = [[0; BLOCK]; 2];
+        for (i, eight) in a.as_chunks::<8>().0.iter().enumerate() {
+            // SAFETY: NEON is part of the target; each array has the eight words that are read.
+            let eight = unsafe { array!(8, t => vld1q_s16(eight[t].as_ptr().cast())) };
+            neon!({
+                // What adds up neighbours puts those of the first before those of the second.
+                let two = array!(4, i => vpaddq_s16(eight[2 * i], eight[2 * i + 1]));
+                let four = array!(2, i => vpaddq_s16(two[2 * i], two[2 * i + 1]));
+                let sums = [vuzp1q_s16(four[0], four[1]), vuzp2q_s16(four[0], four[1])];
+                for (reduced, sums) in reduced.iter_mut().zip(sums) {
+                    let to = reduced.as_mut_ptr().add(8 * i);
+                    // SAFETY: of 16 numbers these are eight.
+                    vst1q_s32(to, vmovl_s16(vget_low_s16(sums)));
+                    vst1q_s32(to.add(4), vmovl_high_s16(sums));
+                }
+            });
+        }
+        reduced
     }
     #[inline(always)]
     fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B {
@@ -946,6 +970,11 @@ impl Simd for Neon {
             });
             array!(2, i => vreinterpretq_u8_s8(vzip1q_s8(halves[2 * i], halves[2 * i + 1])))
         }))
+    }
+    #[inline(always)]
+    fn words_to_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
+        let bytes = self.words_to_signed_bytes(a);
+        array!(N, v => array!(2, i => neon!(veorq_u8(bytes[v][i], vdupq_n_u8(128)))))
     }
     /// As [`Simd::sign_ranges`], of four bits.
     #[inline(always)]

@@ -4,7 +4,7 @@
 use core::arch::wasm32::*;
 
 use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, Part, Simd, array, one_at, sign_row, walsh, word_signs,
+    BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, array, one_at, sign_row, walsh, word_signs,
 };
 
 /// The level of a module that was compiled with the instructions.
@@ -577,27 +577,32 @@ impl Simd for Simd128 {
         each!(2, v128_and, a, b)
     }
     #[inline(always)]
-    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B {
-        each!(2, v128_xor, a, b)
-    }
-    #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         each!(2, v128_or, a, b)
     }
     #[inline(always)]
-    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32 {
-        let table = bytemuck::cast::<[i8; 16], [u32; 4]>(*table);
-        let table = u32x4(table[0], table[1], table[2], table[3]);
-        let mut sums = i16x8_splat(0);
-        for at in at.as_flattened() {
-            let found = i8x16_swizzle(table, v128_and(*at, u8x16_splat(15)));
-            sums = i16x8_add(sums, i16x8_extadd_pairwise_i8x16(found));
+    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> LookedUp {
+        let mut folded = [[0; 4]; 2];
+        for (folded, table) in folded.iter_mut().zip(tables) {
+            let table = bytemuck::cast::<[i8; 16], [u32; 4]>(*table);
+            let table = u32x4(table[0], table[1], table[2], table[3]);
+            let mut sums = i16x8_splat(0);
+            for at in at.as_flattened() {
+                let found = i8x16_swizzle(table, v128_and(*at, u8x16_splat(15)));
+                sums = i16x8_add(sums, i16x8_extadd_pairwise_i8x16(found));
+            }
+            // SAFETY: the array has the 16 bytes that are written.
+            unsafe { v128_store(folded.as_mut_ptr().cast(), i32x4_extadd_pairwise_i16x8(sums)) };
         }
-        let sums = i32x4_extadd_pairwise_i16x8(sums);
-        i32x4_extract_lane::<0>(sums)
-            + i32x4_extract_lane::<1>(sums)
-            + i32x4_extract_lane::<2>(sums)
-            + i32x4_extract_lane::<3>(sums)
+        bytemuck::cast(folded)
+    }
+    /// Four of the one sum, then four of the other.
+    #[inline(always)]
+    fn reduce_looked_up<const N: usize>(self, a: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
+        array!(2, i => array!(BLOCK, t => {
+            let four = &a[t][4 * i..];
+            four[0] + four[1] + four[2] + four[3]
+        }))
     }
     #[inline(always)]
     fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B {
@@ -789,6 +794,11 @@ impl Simd for Simd128 {
             let bytes = i8x16_narrow_i16x8(a[v][2 * i], a[v][2 * i + 1]);
             i8x16_shuffle::<0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15>(bytes, bytes)
         }))
+    }
+    #[inline(always)]
+    fn words_to_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
+        let bytes = self.words_to_signed_bytes(a);
+        array!(N, v => array!(2, i => v128_xor(bytes[v][i], u8x16_splat(128))))
     }
     #[inline(always)]
     fn wht_h(self, a: Self::H) -> Self::H {

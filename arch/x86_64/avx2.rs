@@ -6,8 +6,8 @@ use core::arch::x86_64::*;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, LINE, Line, Part, Simd, array, first_of, one_at, sign_row, walsh,
-    word_signs,
+    BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Simd, array, first_of, one_at, sign_row,
+    walsh, word_signs,
 };
 
 /// Proof that the machine has AVX2 and F16C, and BMI1, BMI2 and POPCNT, which came before or with AVX2.
@@ -820,28 +820,61 @@ impl Simd for Avx2 {
         avx2!(_mm256_and_si256(a, b))
     }
     #[inline(always)]
-    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B {
-        avx2!(_mm256_xor_si256(a, b))
-    }
-    #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         avx2!(_mm256_or_si256(a, b))
     }
     #[inline(always)]
-    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32 {
-        // SAFETY: AVX2 by the token; the table has the 16 bytes that are read.
-        let table = unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())) };
-        avx2!({
-            // Unsigned, of which there are sums.
-            let table = _mm256_add_epi8(table, _mm256_set1_epi8(64));
-            let mut sums = _mm256_setzero_si256();
-            for at in at {
-                let found = _mm256_shuffle_epi8(table, _mm256_and_si256(at, _mm256_set1_epi8(15)));
-                sums = _mm256_add_epi64(sums, _mm256_sad_epu8(found, _mm256_setzero_si256()));
+    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> LookedUp {
+        let sums = array!(2, i => {
+            // SAFETY: AVX2 by the token; the table has the 16 bytes that are read.
+            let table = unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(tables[i].as_ptr().cast())) };
+            avx2!({
+                // Unsigned, of which there are sums.
+                let table = _mm256_add_epi8(table, _mm256_set1_epi8(64));
+                let mut sums = _mm256_setzero_si256();
+                for &at in &at {
+                    let found = _mm256_shuffle_epi8(table, _mm256_and_si256(at, _mm256_set1_epi8(15)));
+                    sums = _mm256_add_epi64(sums, _mm256_sad_epu8(found, _mm256_setzero_si256()));
+                }
+                sums
+            })
+        });
+        let mut folded = [0; 8];
+        // SAFETY: AVX2 by the token; the array has the 32 bytes that are written.
+        unsafe {
+            let both = _mm256_or_si256(sums[0], _mm256_slli_epi64::<32>(sums[1]));
+            _mm256_storeu_si256(folded.as_mut_ptr().cast(), both);
+        }
+        folded
+    }
+    /// Four pairs of both sums each, a half of 64 bits each.
+    #[inline(always)]
+    fn reduce_looked_up<const N: usize>(self, a: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
+        let mut reduced = [[0; BLOCK]; 2];
+        // SAFETY: AVX2 by the token; the arrays have the 8 numbers that are read or written at a time.
+        unsafe {
+            for (i, eight) in a.as_chunks::<8>().0.iter().enumerate() {
+                let eight = array!(8, t => _mm256_loadu_si256(eight[t].as_ptr().cast()));
+                let two = array!(4, i => _mm256_add_epi64(
+                    _mm256_unpacklo_epi64(eight[2 * i], eight[2 * i + 1]),
+                    _mm256_unpackhi_epi64(eight[2 * i], eight[2 * i + 1])
+                ));
+                let four = array!(2, i => _mm256_castsi256_ps(_mm256_add_epi64(
+                    _mm256_permute2x128_si256::<0x20>(two[2 * i], two[2 * i + 1]),
+                    _mm256_permute2x128_si256::<0x31>(two[2 * i], two[2 * i + 1])
+                )));
+                let sums = [
+                    _mm256_shuffle_ps::<0b10_00_10_00>(four[0], four[1]),
+                    _mm256_shuffle_ps::<0b11_01_11_01>(four[0], four[1]),
+                ];
+                for (reduced, sums) in reduced.iter_mut().zip(sums) {
+                    let sums = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_castps_si256(sums));
+                    let sums = _mm256_sub_epi32(sums, _mm256_set1_epi32((64 * N * LANES) as i32));
+                    _mm256_storeu_si256(reduced.as_mut_ptr().add(8 * i).cast(), sums);
+                }
             }
-            let sums = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
-            _mm_cvtsi128_si32(sums) + _mm_extract_epi32::<2>(sums) - (64 * N * LANES) as i32
-        })
+        }
+        reduced
     }
     #[inline(always)]
     fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B {
@@ -1042,6 +1075,11 @@ impl Simd for Avx2 {
         // SAFETY: AVX2 by the token; the table has the 32 bytes that are read.
         let order = unsafe { _mm256_loadu_si256(PACKED_WORDS.as_ptr().cast()) };
         array!(N, v => avx2!(_mm256_shuffle_epi8(_mm256_packs_epi16(a[v][0], a[v][1]), order)))
+    }
+    #[inline(always)]
+    fn words_to_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
+        let bytes = self.words_to_signed_bytes(a);
+        array!(N, v => avx2!(_mm256_xor_si256(bytes[v], _mm256_set1_epi8(i8::MIN))))
     }
     #[inline(always)]
     fn wht_h(self, a: Self::H) -> Self::H {

@@ -6,7 +6,7 @@
 use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
 use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, LINE, Line, Part, Simd, array, first_of, one_at, walsh,
+    BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Simd, array, first_of, one_at, walsh,
 };
 
 /// Proof that the machine has AVX-512 F, BW, VL and VBMI, and what AVX2's token proves.
@@ -103,16 +103,19 @@ macro_rules! pack {
     }};
 }
 
-/// Words of N vectors by `$pack` to bytes, two vectors at a time, ordered by `$order`.
+/// Words of N vectors by `$pack` to bytes, two vectors at a time, ordered by `$order`, the bits of `$flipped` flipped.
 macro_rules! pack_words {
-    ($pack:ident, $order:expr, $a:expr) => {{
+    ($pack:ident, $order:expr, $flipped:expr, $a:expr) => {{
         let (order, a): (&Indices<i8, 64>, _) = ($order, $a);
         // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
         let order = unsafe { _mm512_loadu_epi8(order.0.as_ptr()) };
         let mut bytes = [avx512!(_mm256_setzero_si256()); N];
         for pair in 0..N.div_ceil(2) {
             let (low, high) = (2 * pair, (2 * pair + 1) % N);
-            let both = avx512!(_mm512_permutexvar_epi8(order, $pack(a[low], a[high])));
+            let both = avx512!(_mm512_xor_si512(
+                _mm512_permutexvar_epi8(order, $pack(a[low], a[high])),
+                _mm512_set1_epi8($flipped)
+            ));
             bytes[low] = avx512!(_mm512_castsi512_si256(both));
             if N > 1 {
                 bytes[high] = avx512!(_mm512_extracti64x4_epi64::<1>(both));
@@ -272,6 +275,19 @@ static PACKED_WORDS: [Indices<i8, 64>; 2] = {
     tables
 };
 
+/// Where the range about each pivot is that [`Avx512::narrowest_two`] finds: bits 5, 1, 3, 0, 2 and 4 of the pivot, from the
+/// highest of its place down.
+static RANGES: Indices<i8, 64> = {
+    let mut table = Indices([0; 64]);
+    let mut pivot = 0;
+    while pivot < 2 * LANES {
+        let low = (pivot & 1) << 2 | (pivot >> 2 & 1) << 1 | pivot >> 4 & 1;
+        table.0[pivot] = (pivot & 0x20 | (pivot >> 1 & 1) << 4 | pivot & 8 | low) as i8;
+        pivot += 1;
+    }
+    table
+};
+
 /// Which of 32 nibbles stands at byte `at`: bits 2, 1, 0, 4 and 3 of its number, from the highest of `at` down.
 const fn nibble_at(at: usize) -> usize {
     (at >> 4 & 1) << 2 | (at >> 3 & 1) << 1 | (at >> 2 & 1) | (at >> 1 & 1) << 4 | (at & 1) << 3
@@ -389,12 +405,20 @@ macro_rules! stage_within {
     }};
 }
 
-/// A stage of [`Simd::sign_ranges`] between two registers that have values in the low half, negated ones in the high.
+/// A stage of [`Simd::sign_ranges`] between two registers that have values in the low half, negated ones in the high;
+/// or between two of values, with those of negated ones.
 macro_rules! sign_stage {
     ($a:expr) => {{
         let a = $a;
         let other = swap_halves!(a[1]);
         [_mm512_max_epi8(a[0], a[1]), _mm512_max_epi8(a[0], other)]
+    }};
+    ($l:expr, $n:expr) => {{
+        let (l, n) = ($l, $n);
+        (
+            [_mm512_max_epi8(l[0], l[1]), _mm512_max_epi8(l[0], n[1])],
+            [_mm512_max_epi8(n[0], n[1]), _mm512_max_epi8(n[0], l[1])],
+        )
     }};
 }
 
@@ -793,7 +817,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn tile_to_bytes<const N: usize>(self, a: [Self::F; N]) -> [Self::B; N] {
         let words = self.words(a);
-        pack_words!(_mm512_packus_epi16, &PACKED, words)
+        pack_words!(_mm512_packus_epi16, &PACKED, 0, words)
     }
     #[inline(always)]
     fn eight_times(self, a: Self::B) -> Self::F {
@@ -824,16 +848,66 @@ impl Simd for Avx512 {
         self.0.and_b(a, b)
     }
     #[inline(always)]
-    fn xor_b(self, a: Self::B, b: Self::B) -> Self::B {
-        self.0.xor_b(a, b)
-    }
-    #[inline(always)]
     fn or_b(self, a: Self::B, b: Self::B) -> Self::B {
         self.0.or_b(a, b)
     }
     #[inline(always)]
-    fn sum_looked_up<const N: usize>(self, table: &[i8; 16], at: [Self::B; N]) -> i32 {
-        self.0.sum_looked_up(table, at)
+    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> LookedUp {
+        if N == 1 {
+            return self.0.sums_looked_up(tables, at);
+        }
+        let sums = array!(2, i => {
+            // SAFETY: AVX-512 by the token; the table has the 16 bytes that are read.
+            let table = unsafe { _mm512_broadcast_i32x4(_mm_loadu_si128(tables[i].as_ptr().cast())) };
+            avx512!({
+                // Unsigned, of which there are sums.
+                let table = _mm512_add_epi8(table, _mm512_set1_epi8(64));
+                let mut sums = _mm512_setzero_si512();
+                for at in at.as_chunks::<2>().0 {
+                    let at = _mm512_and_si512(joined!(at[0], at[1]), _mm512_set1_epi8(15));
+                    let found = _mm512_shuffle_epi8(table, at);
+                    sums = _mm512_add_epi64(sums, _mm512_sad_epu8(found, _mm512_setzero_si512()));
+                }
+                sums
+            })
+        });
+        let mut folded = [0; 8];
+        // SAFETY: AVX-512 by the token; the array has the 32 bytes that are written.
+        unsafe {
+            let both = _mm512_add_epi64(sums[0], _mm512_slli_epi64::<32>(sums[1]));
+            let both = _mm256_add_epi64(_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64::<1>(both));
+            _mm256_storeu_si256(folded.as_mut_ptr().cast(), both);
+        }
+        folded
+    }
+    /// As AVX2's, of twice as many.
+    #[inline(always)]
+    fn reduce_looked_up<const N: usize>(self, a: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
+        let a: &[i32; 8 * BLOCK] = a.as_flattened().first_chunk().unwrap_or(&[0; 8 * BLOCK]);
+        let mut reduced = [[0; BLOCK]; 2];
+        // SAFETY: AVX-512 by the token; the arrays have the 16 numbers that are read or written at a time.
+        unsafe {
+            let two = array!(8, i => _mm512_loadu_epi32(a.as_ptr().add(16 * i)));
+            let four = array!(4, i => _mm512_add_epi64(
+                _mm512_shuffle_i64x2::<0b10_00_10_00>(two[2 * i], two[2 * i + 1]),
+                _mm512_shuffle_i64x2::<0b11_01_11_01>(two[2 * i], two[2 * i + 1])
+            ));
+            let eight = array!(2, i => _mm512_castsi512_ps(_mm512_add_epi64(
+                _mm512_unpacklo_epi64(four[2 * i], four[2 * i + 1]),
+                _mm512_unpackhi_epi64(four[2 * i], four[2 * i + 1])
+            )));
+            let sums = [
+                _mm512_shuffle_ps::<0b10_00_10_00>(eight[0], eight[1]),
+                _mm512_shuffle_ps::<0b11_01_11_01>(eight[0], eight[1]),
+            ];
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            for (reduced, sums) in reduced.iter_mut().zip(sums) {
+                let sums = _mm512_permutexvar_epi32(order, _mm512_castps_si512(sums));
+                let sums = _mm512_sub_epi32(sums, _mm512_set1_epi32((64 * N * LANES) as i32));
+                _mm512_storeu_epi32(reduced.as_mut_ptr(), sums);
+            }
+        }
+        reduced
     }
     #[inline(always)]
     fn add_saturated_b(self, a: Self::B, b: Self::B) -> Self::B {
@@ -1003,7 +1077,52 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
-        pack_words!(_mm512_packs_epi16, &PACKED_WORDS[usize::from(N > 1)], a)
+        pack_words!(_mm512_packs_epi16, &PACKED_WORDS[usize::from(N > 1)], 0, a)
+    }
+    #[inline(always)]
+    fn words_to_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
+        pack_words!(_mm512_packs_epi16, &PACKED_WORDS[usize::from(N > 1)], i8::MIN, a)
+    }
+    /// Two vectors of each as bytes of both, largest values and largest negated ones in registers of their own, so that no
+    /// stage but those that exchange the registers for a bit of the words' numbers moves bytes. The places of
+    /// [`RANGES`] are what these leave.
+    #[inline(always)]
+    fn narrowest_two<const N: usize>(self, a: [[Self::H; N]; 2]) -> [usize; 2] {
+        if N != 2 {
+            let ranges = array!(2, t => self.sign_ranges(self.words_to_signed_bytes(a[t])));
+            return array!(2, t => self.least(&ranges[t]));
+        }
+        // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
+        let order = unsafe { _mm512_loadu_epi8(RANGES.0.as_ptr()) };
+        avx512!({
+            let values = array!(2, t => _mm512_packs_epi16(a[t][0], a[t][N - 1]));
+            let l = exchange_words_8!(values);
+            let n = array!(2, i => _mm512_sub_epi8(_mm512_setzero_si512(), l[i]));
+            let (mut l, mut n) = sign_stage!(l, n);
+            for _ in 0..4 {
+                (l, n) = sign_stage!(exchange_bytes!(l), exchange_bytes!(n));
+            }
+            let (l, n) = sign_stage!(exchange_words_4!(l), exchange_words_4!(n));
+            let sums = array!(2, i => _mm512_add_epi8(l[i], n[i]));
+            // The least of either, in a half of 128 bits each.
+            let least = _mm512_min_epu8(sums[0], sums[1]);
+            let least = _mm256_min_epu8(
+                _mm512_castsi512_si256(least),
+                _mm512_extracti64x4_epi64::<1>(least),
+            );
+            // The upper byte of each word becomes 0 and the lower the lesser of both: a word to be compared.
+            let least = _mm256_min_epu8(least, _mm256_srli_epi16::<8>(least));
+            let least = [
+                _mm_minpos_epu16(_mm256_castsi256_si128(least)),
+                _mm_minpos_epu16(_mm256_extracti128_si256::<1>(least)),
+            ];
+            let ranges = exchange_words_4!(sums);
+            array!(2, t => {
+                let ranges = _mm512_permutexvar_epi8(order, ranges[t]);
+                let found = _mm512_cmpeq_epi8_mask(ranges, _mm512_broadcastb_epi8(least[t]));
+                found.trailing_zeros() as usize % (2 * LANES)
+            })
+        })
     }
     #[inline(always)]
     fn wht_h(self, a: Self::H) -> Self::H {

@@ -113,6 +113,10 @@ pub(super) mod machine {
         // SAFETY: the caller's 64 bytes.
         unsafe { to.cast::<[u8; 64]>().write_unaligned(a.0) }
     }
+    pub(crate) unsafe fn _mm512_storeu_epi32(to: *mut i32, a: __m512i) {
+        // SAFETY: the caller's 64 bytes.
+        unsafe { _mm512_storeu_epi16(to.cast(), a) }
+    }
     pub(crate) unsafe fn _mm512_stream_ps(to: *mut f32, a: __m512) {
         assert_eq!(to.addr() % 64, 0, "the instruction faults");
         // SAFETY: the caller's 64 bytes.
@@ -199,6 +203,15 @@ pub(super) mod machine {
         wide(halves)
     }
 
+    pub(crate) unsafe fn _mm512_broadcastb_epi8(a: __m128i) -> __m512i {
+        let a: [u8; 16] = cast(a);
+        wide([a[0]; 64])
+    }
+    pub(crate) unsafe fn _mm512_broadcast_i32x4(a: __m128i) -> __m512i {
+        let a: [u8; 16] = cast(a);
+        wide([a; 4])
+    }
+
     // Floating point.
 
     pub(crate) unsafe fn _mm512_add_ps(a: __m512, b: __m512) -> __m512 {
@@ -270,6 +283,27 @@ pub(super) mod machine {
     }
     pub(crate) unsafe fn _mm512_mask_sub_epi8(src: __m512i, k: __mmask64, a: __m512i, b: __m512i) -> __m512i {
         blend::<i8, 64>(k, src, zip::<i8, 64>(a, b, i8::wrapping_sub))
+    }
+    pub(crate) unsafe fn _mm512_sub_epi8(a: __m512i, b: __m512i) -> __m512i {
+        zip::<i8, 64>(a, b, i8::wrapping_sub)
+    }
+    pub(crate) unsafe fn _mm512_min_epu8(a: __m512i, b: __m512i) -> __m512i {
+        zip::<u8, 64>(a, b, Ord::min)
+    }
+    pub(crate) unsafe fn _mm512_cmpeq_epi8_mask(a: __m512i, b: __m512i) -> __mmask64 {
+        (0..64).fold(0, |mask, i| mask | __mmask64::from(a.0[i] == b.0[i]) << i)
+    }
+    /// Sums of the distances of eight bytes each.
+    pub(crate) unsafe fn _mm512_sad_epu8(a: __m512i, b: __m512i) -> __m512i {
+        let distances: [[u8; 8]; 8] = cast(zip::<u8, 64>(a, b, u8::abs_diff).0);
+        wide(distances.map(|eight| eight.map(u64::from).iter().sum::<u64>()))
+    }
+    pub(crate) unsafe fn _mm512_add_epi64(a: __m512i, b: __m512i) -> __m512i {
+        zip::<i64, 8>(a, b, i64::wrapping_add)
+    }
+    pub(crate) unsafe fn _mm512_slli_epi64<const IMM: u32>(a: __m512i) -> __m512i {
+        let a: [u64; 8] = cast(a.0);
+        wide(a.map(|a| a.checked_shl(IMM).unwrap_or(0)))
     }
     pub(crate) unsafe fn _mm512_max_epi8(a: __m512i, b: __m512i) -> __m512i {
         zip::<i8, 64>(a, b, Ord::max)
@@ -428,6 +462,13 @@ pub(super) mod machine {
     pub(crate) unsafe fn _mm512_permutexvar_epi32(idx: __m512i, a: __m512i) -> __m512i {
         let (idx, a): ([u32; 16], [u32; 16]) = (cast(idx.0), cast(a.0));
         wide(select(a, a, |i| idx[i] as usize % 16))
+    }
+    /// Each 128 bits by themselves; 0 where the index has its highest bit.
+    pub(crate) unsafe fn _mm512_shuffle_epi8(a: __m512i, idx: __m512i) -> __m512i {
+        let found = core::array::from_fn::<u8, 64, _>(|i| a.0[i / 16 * 16 + usize::from(idx.0[i] % 16)]);
+        wide(core::array::from_fn::<u8, 64, _>(|i| {
+            if idx.0[i] < 128 { found[i] } else { 0 }
+        }))
     }
     pub(crate) unsafe fn _mm512_permutex2var_epi8(a: __m512i, idx: __m512i, b: __m512i) -> __m512i {
         wide(select(a.0, b.0, |i| usize::from(idx.0[i])))

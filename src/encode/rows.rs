@@ -3,11 +3,12 @@
 //! Tiles go through the stages in blocks, so that what is decided a tile at a time, with its long chains of
 //! dependent operations, overlaps with that of its neighbours.
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
 use super::{EncodeStats, Plan};
-use crate::allocate::{self, End};
-use crate::arch::{BLOCK, Folded, FoldedWords, Kernel, LANES, Part, Scalar, Simd, array};
+use crate::allocate::{self, End, RoughSums};
+use crate::arch::{BLOCK, Folded, FoldedWords, Kernel, LANES, LookedUp, Part, Scalar, Simd, array};
 use crate::config::{Allocation, Config, Effort, Granularity, Rank, Rotation, Rounding};
 use crate::decode::portable;
 use crate::element::{Element, Elements, Lanes, with_elements};
@@ -16,9 +17,9 @@ use crate::exponents;
 use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, ROTATED, Row, RowLayout, SourceType};
 use crate::pack;
 use crate::part::{from, part, part_mut, split_mut};
-use crate::quantise::{self, Dither, Fitting, Grids, Kind, Start, Units, WordGrids};
+use crate::quantise::{self, Dither, Fitting, Grids, Start, Units, WordGrids};
 use crate::rotate::{self, Tile, Words};
-use crate::tile::{self, Ahead, MAX_TILE, Scale};
+use crate::tile::{self, Ahead, MAX_TILE, Scale, Statistic};
 
 /// How much narrower the rotated range must be. A plain tile decodes faster, and this costs 0.02 dB.
 const NARROWER: f32 = 0.95;
@@ -48,9 +49,9 @@ const fn tiles_in_block<S: Simd>(n: usize) -> usize {
 struct Block<S: Simd, const N: usize> {
     /// The tiles' elements; then what is quantised of those that are not `worded`: coefficients where they are rotated.
     scratch: S::Scratch,
-    /// Their coefficients; then codes with four fractional bits, of either, in the lower halves of their vectors.
+    /// Their coefficients; then codes with four fractional bits, of either, in the lower half of a tile's room.
     words: S::Words,
-    /// What reductions are made from.
+    /// What reductions are made from: folded numbers or words, or phases.
     first: [Folded; BLOCK],
     second: [Folded; BLOCK],
     /// Tiles.
@@ -180,11 +181,9 @@ impl<S: Simd, const N: usize> Block<S, N> {
     #[inline(always)]
     fn raised_sixteenths(&self, s: S, t: usize) -> rotate::Codes<S, N> {
         let half = s.splat_b(self.halves[t % BLOCK]);
-        let words = self.word_slot(t);
-        array!(N, v => {
-            let [sixteenths, _]: &[[u8; LANES]; 2] = bytemuck::cast_ref(&words[v]);
-            s.add_saturated_b(s.repeat(sixteenths), half)
-        })
+        let slot: &[[u8; LANES]] = bytemuck::cast_slice(self.word_slot(t));
+        let sixteenths = slot.first_chunk::<N>().unwrap_or(&[[0; LANES]; N]);
+        array!(N, v => s.add_saturated_b(s.repeat(&sixteenths[v]), half))
     }
 
     #[inline(always)]
@@ -330,16 +329,17 @@ struct Source<'k> {
 impl Source<'_> {
     /// Fills `block` with the tiles from `start` on.
     #[inline(always)]
-    fn fill<S: Simd, const N: usize, const G: usize, const BOUNDS: bool>(
+    fn fill<S: Simd, F: Statistic, const N: usize, const G: usize>(
         &self,
         s: S,
         start: usize,
         block: &mut Block<S, N>,
     ) {
-        s.outline(Fill::<S, N, G, BOUNDS> {
+        s.outline(Fill::<S, F, N, G> {
             source: self,
             start,
             block,
+            statistic: PhantomData,
         });
     }
 
@@ -352,7 +352,7 @@ impl Source<'_> {
         start: usize,
         block: &mut Block<S, N>,
     ) {
-        self.fill::<S, N, G, true>(s, start, block);
+        self.fill::<S, tile::Bounds, N, G>(s, start, block);
         let valid = self.row.len() - (start + block.count - 1) * G;
         s.outline(Transform {
             block,
@@ -363,13 +363,14 @@ impl Source<'_> {
 }
 
 /// Loads a block of tiles.
-struct Fill<'k, S: Simd, const N: usize, const G: usize, const BOUNDS: bool> {
+struct Fill<'k, S: Simd, F, const N: usize, const G: usize> {
     source: &'k Source<'k>,
     start: usize,
     block: &'k mut Block<S, N>,
+    statistic: PhantomData<F>,
 }
 
-impl<S: Simd, const N: usize, const G: usize, const BOUNDS: bool> Part<S> for Fill<'_, S, N, G, BOUNDS> {
+impl<S: Simd, F: Statistic, const N: usize, const G: usize> Part<S> for Fill<'_, S, F, N, G> {
     type Output = ();
 
     #[inline(always)]
@@ -379,8 +380,8 @@ impl<S: Simd, const N: usize, const G: usize, const BOUNDS: bool> Part<S> for Fi
         block.count = tiles_in_block::<S>(N).min(tiles);
         let (first, second) = (&mut block.first, &mut block.second);
         // Reductions are of all, and what words left there may be no numbers.
-        for (first, second) in first.iter_mut().zip(second.iter_mut()).skip(block.count) {
-            (*first, *second) = ([0.0; 8], [0.0; 8]);
+        for t in block.count..BLOCK {
+            (first[t], second[t]) = ([0.0; 8], [0.0; 8]);
         }
         let to = block.scratch.as_mut().as_chunks_mut::<N>().0;
         let to = part_mut(to, 0..block.count);
@@ -394,7 +395,7 @@ impl<S: Simd, const N: usize, const G: usize, const BOUNDS: bool> Part<S> for Fi
         // Where no transform follows that could ask for them.
         let ahead = (source.config.rotation == Rotation::Never).then_some(&block.ahead);
         with_elements!(Elements, source.row, row => {
-            tile::load_several::<S, _, N, G, BOUNDS>(s, row, start, source.scale, to, (first, second), ahead);
+            tile::load_several::<S, _, F, N, G>(s, row, start, source.scale, to, [first, second], ahead);
         });
     }
 }
@@ -496,18 +497,25 @@ fn is_exact(config: &Config) -> bool {
 #[inline(always)]
 fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: f32) {
     let (ahead, peaks, factors) = (block.ahead, block.peaks(), block.scale_words());
+    // Of nothing.
+    let mut others = [u32::MAX; BLOCK];
     for t in block.tiles() {
         ahead.prefetch::<S, N>(s, t, 0);
-        let (x, largest) = (block.elements(s, t), peaks[t]);
-        let itself = u32::from(tau * largest > largest);
-        if largest > 0.0 && tau < f32::INFINITY && tile::count_above(s, &x, tau, largest) == itself {
-            let pivot = tile::position(s, &x, largest);
-            let words = s.flip_words(rotate::word_spectrum(s, &x, factors[t]), pivot);
-            block.set_words(s, t, &words);
-            block.fold_word_bounds(s, t, &words);
-            block.transforms[t] = ROTATED | pivot as u8;
-            block.worded |= 1 << t;
-        }
+        others[t] = tile::count_above(s, &block.elements(s, t), tau, peaks[t]);
+    }
+    for t in 0..BLOCK {
+        let itself = u32::from(tau * peaks[t] > peaks[t]);
+        let alone = (peaks[t] > 0.0) & (tau < f32::INFINITY) & (others[t] == itself);
+        block.worded |= u32::from(alone) << t;
+    }
+    // Which ones is no branch's to guess.
+    for t in set_bits(block.worded) {
+        let x = block.elements(s, t);
+        let pivot = tile::position(s, &x, peaks[t]);
+        let words = s.flip_words(rotate::word_spectrum(s, &x, factors[t]), pivot);
+        block.set_words(s, t, &words);
+        block.fold_word_bounds(s, t, &words);
+        block.transforms[t] = ROTATED | pivot as u8;
     }
     let (low, high) = block.reduce_word_bounds(s);
     block.take_words(s, &low, &high);
@@ -560,9 +568,8 @@ fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S,
         // The last of an odd number beside itself.
         let u = if t + 1 < block.count { (t + 1) % BLOCK } else { t };
         let words = [&block.words(s, t), &block.words(s, u)];
-        let ranges = rotate::word_pivot_ranges(s, words, [factors[t], factors[u]]);
-        pivots[t] = s.least(&ranges[0]) as u8;
-        pivots[u] = s.least(&ranges[1]) as u8;
+        let found = rotate::narrowest_pivots(s, words, [factors[t], factors[u]]);
+        (pivots[t], pivots[u]) = (found[0] as u8, found[1] as u8);
     }
     for t in block.tiles() {
         let words = s.flip_words(block.words(s, t), usize::from(pivots[t]));
@@ -690,7 +697,7 @@ impl RankRows<'_> {
             for start in (0..self.width.div_ceil(G)).step_by(tiles_in_block::<S>(N)) {
                 match self.rank {
                     Rank::Entropy => {
-                        source.fill::<S, N, G, false>(s, start, &mut block);
+                        source.fill::<S, tile::Nothing, N, G>(s, start, &mut block);
                         let sums = s.outline(Entropies { block: &mut block });
                         for t in block.tiles() {
                             magnitudes += sums.0[t];
@@ -738,27 +745,6 @@ impl<S: Simd, const N: usize> Part<S> for Entropies<'_, S, N> {
     }
 }
 
-/// Rough entropies, where magnitudes are not too small for that.
-struct RoughEntropies<'k, S: Simd, const N: usize> {
-    block: &'k mut Block<S, N>,
-}
-
-impl<S: Simd, const N: usize> Part<S> for RoughEntropies<'_, S, N> {
-    type Output = Option<[f32; BLOCK]>;
-
-    #[inline(always)]
-    fn run(self, s: S) -> Self::Output {
-        let block = self.block;
-        block.first = [[0.0; 8]; BLOCK];
-        for t in block.tiles() {
-            let x = block.elements(s, t);
-            (block.first[t], block.second[t]) = allocate::rough_sums::<S, N>(s, &x);
-        }
-        let (magnitudes, logarithms) = (s.reduce_add(&block.first), s.reduce_add(&block.second));
-        allocate::rough_entropies(s, &magnitudes, &logarithms)
-    }
-}
-
 /// What selection by entropies gives, from rough ones and those of the few tiles near the limit. Gives whether these were
 /// few, and nothing else was in the way.
 struct SelectRoughly<'k, S: Simd, const N: usize, const G: usize> {
@@ -776,15 +762,16 @@ impl<S: Simd, const N: usize, const G: usize> Part<S> for SelectRoughly<'_, S, N
     fn run(self, s: S) -> bool {
         let (source, tiles) = (self.source, self.tiles);
         for (i, keys) in self.keys.chunks_mut(tiles_in_block::<S>(N)).enumerate() {
-            source.fill::<S, N, G, false>(s, i * tiles_in_block::<S>(N), tiles);
-            let Some(scores) = s.outline(RoughEntropies { block: &mut *tiles }) else {
+            source.fill::<S, RoughSums, N, G>(s, i * tiles_in_block::<S>(N), tiles);
+            let (magnitudes, logarithms) = (s.reduce_add(&tiles.first), s.reduce_add(&tiles.second));
+            let Some(scores) = allocate::rough_entropies(s, &magnitudes, &logarithms) else {
                 return false;
             };
             for (key, score) in keys.iter_mut().zip(scores) {
                 *key = allocate::key(score);
             }
         }
-        let Some(close) = allocate::select_roughly(self.keys, self.count, self.map) else {
+        let Some(close) = allocate::select_roughly(s, self.keys, self.count, self.map) else {
             return false;
         };
         let mut keys = [[0; 4]; BLOCK];
@@ -1002,7 +989,7 @@ impl RowJob<'_> {
                 len = pack::packed_len(G, header.hi) * high + pack::packed_len(G, header.lo) * (count - high);
             }
             if searched {
-                source.fill::<S, N, G, false>(s, start, tiles);
+                source.fill::<S, tile::Nothing, N, G>(s, start, tiles);
                 s.outline(Searched {
                     block: &mut *tiles,
                     config,
@@ -1108,7 +1095,7 @@ impl RowJob<'_> {
             let start = i * tiles_in_block::<S>(N);
             let scores = match rank {
                 Rank::Entropy => {
-                    source.fill::<S, N, G, false>(s, start, tiles);
+                    source.fill::<S, tile::Nothing, N, G>(s, start, tiles);
                     let sums = s.outline(Entropies { block: &mut *tiles });
                     allocate::entropies(s, &sums.0, &sums.1)
                 }
@@ -1307,39 +1294,35 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
         if silent != 0 {
             block.take_coefficients(s, silent);
         }
-        if self.config.effort == Effort::Fast || kinds == [Kind::One; BLOCK] {
+        for t in set_bits(kinds.two) {
+            s.outline(ChooseGrid {
+                block: &mut *block,
+                t,
+                other: others.get(t),
+            });
+        }
+        let moved = kinds.moved;
+        if moved == 0 {
             return;
         }
         let (finer, words) = (block.grids.finer(), block.word_grids(0.0));
-        let mut phases = [[0; BLOCK]; 2];
-        let mut moved = 0;
-        for t in block.tiles() {
-            match kinds[t] {
-                Kind::One => {}
-                Kind::Moved => moved |= 1 << t,
-                Kind::Two => s.outline(ChooseGrid {
-                    block: &mut *block,
-                    t,
-                    other: others.get(t),
-                }),
-            }
-        }
         // Those that are alike one after the other.
         let worded = block.worded;
         for t in set_bits(moved & worded) {
-            [phases[0][t], phases[1][t]] = block.cut_words(s, t, &words);
+            block.cut_words(s, t, &words);
         }
         for t in set_bits(moved & !worded) {
-            [phases[0][t], phases[1][t]] = block.cut(s, t, &finer.get(t));
+            block.cut(s, t, &finer.get(t));
         }
-        let moves = quantise::best_moves(&kinds, &phases, (&block.low, &block.high), &block.grids);
+        let phases = quantise::phases::<S, N>(s, bytemuck::cast_ref(&block.first));
+        let moves = quantise::best_moves(kinds, &phases, (&block.low, &block.high), &block.grids);
         block.grids = block.grids.moved(&moves);
         block.halves = quantise::halves(&moves);
-        block.cut = moved;
-        for t in block.tiles() {
-            let wide = u32::from(block.widths[t] > quantise::WIDEST_OF_SIXTEENTHS);
-            block.cut &= !(wide << t);
+        let mut wide = 0;
+        for t in 0..BLOCK {
+            wide |= u32::from(block.widths[t] > quantise::WIDEST_OF_SIXTEENTHS) << t;
         }
+        block.cut = moved & !wide;
     }
 }
 
@@ -1377,31 +1360,37 @@ impl<S: Simd, const N: usize> Block<S, N> {
         }
     }
 
-    /// Makes the sixteenths of tile `t` by its grid with a sixteenth of the step. Gives what [`quantise::phase`] does.
+    /// Makes the sixteenths of tile `t` by its grid with a sixteenth of the step, and from them its phase.
     #[inline(always)]
-    fn cut(&mut self, s: S, t: usize, finer: &quantise::Grid) -> [i32; 2] {
+    fn cut(&mut self, s: S, t: usize, finer: &quantise::Grid) {
         let (t, x) = (t % BLOCK, self.elements(s, t));
         if self.widths[t] > quantise::WIDEST_OF_SIXTEENTHS {
-            return quantise::phase(s, finer.low_bytes(s, &x));
+            return self.set_phase(s, t, finer.low_bytes(s, &x));
         }
         let sixteenths = finer.bytes(s, &x);
         self.set_sixteenths(s, t, &sixteenths);
-        quantise::phase(s, sixteenths)
+        self.set_phase(s, t, sixteenths);
     }
 
     /// The same of a rotated one, by its words.
     #[inline(always)]
-    fn cut_words(&mut self, s: S, t: usize, grids: &WordGrids) -> [i32; 2] {
+    fn cut_words(&mut self, s: S, t: usize, grids: &WordGrids) {
         let (t, words) = (t % BLOCK, self.words(s, t));
         let sixteenths = grids.sixteenths(s, t, &words);
         self.set_sixteenths(s, t, &sixteenths);
-        quantise::phase(s, sixteenths)
+        self.set_phase(s, t, sixteenths);
+    }
+
+    #[inline(always)]
+    fn set_phase(&mut self, s: S, t: usize, fractions: rotate::Codes<S, N>) {
+        let phases: &mut [LookedUp; BLOCK] = bytemuck::cast_mut(&mut self.first);
+        phases[t % BLOCK] = quantise::phase(s, fractions);
     }
 
     #[inline(always)]
     fn set_sixteenths(&mut self, s: S, t: usize, sixteenths: &rotate::Codes<S, N>) {
-        for (words, &sixteenths) in self.word_slot_mut(t).iter_mut().zip(sixteenths) {
-            let [to, _]: &mut [[u8; LANES]; 2] = bytemuck::cast_mut(words);
+        let slot: &mut [[u8; LANES]] = bytemuck::cast_slice_mut(self.word_slot_mut(t));
+        for (to, &sixteenths) in slot.iter_mut().zip(sixteenths) {
             s.store_or(sixteenths, to);
         }
     }
@@ -1461,106 +1450,100 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
-        let packed = block.grids.descriptors(&block.transforms);
-        match self.descriptors.first_chunk_mut() {
-            Some(descriptors) if block.count == BLOCK => *descriptors = packed,
-            _ => {
-                for (descriptor, packed) in self.descriptors.iter_mut().zip(packed) {
-                    *descriptor = packed;
-                }
-            }
-        }
-        let (grids, ahead) = (&block.grids, block.ahead);
-        let words = block.word_grids(quantise::HALF);
-        // Tiles that are written alike are written one after the other.
-        let all = (1u32 << block.tiles().end) - 1;
-        let worded = all & block.worded;
-        let cut = all & block.cut;
-        // How many were written.
-        let mut written = 0;
-        if block.widths == [4; BLOCK] && self.dither.is_none() {
-            // The commonest width, of which tiles are all of one length.
-            let planes = self
-                .codes
-                .as_chunks_mut::<{ LANES / 2 }>()
-                .0
-                .as_chunks_mut::<N>()
-                .0;
-            for t in set_bits(cut) {
-                ahead.prefetch::<S, N>(s, written, 1);
-                written += 1;
-                if let Some(plane) = planes.get_mut(t) {
-                    pack::pack_sixteenths(s, &block.raised_sixteenths(s, t), plane);
-                }
-            }
-            for t in set_bits(worded & !cut) {
-                ahead.prefetch::<S, N>(s, written, 1);
-                written += 1;
-                if let Some(plane) = planes.get_mut(t) {
-                    let raised = words.sixteenths(s, t, &block.words(s, t));
-                    pack::pack_sixteenths(s, &raised, plane);
-                }
-            }
-            for t in set_bits(all & !worded & !cut) {
-                ahead.prefetch::<S, N>(s, written, 1);
-                written += 1;
-                if let Some(plane) = planes.get_mut(t) {
-                    let codes = grids.get(t).codes(s, &block.elements(s, t), 15);
-                    pack::pack_nibbles(s, &codes, plane);
-                }
-            }
-            return;
-        }
-        let mut starts = [0; BLOCK];
-        let mut end = 0;
-        for t in block.tiles() {
-            starts[t] = end;
-            end += pack::packed_len(N * LANES, block.widths[t]);
-        }
-        // Not closures, which would be compiled without the level's instructions.
-        macro_rules! put {
-            ($t:ident, $codes:expr) => {{
-                let width = block.widths[$t];
-                let (len, codes) = (pack::packed_len(N * LANES, width), $codes);
-                let packed = part_mut(self.codes, starts[$t]..starts[$t] + len);
-                if width == 4
-                    && let Some(planes) = packed.as_chunks_mut().0.first_chunk_mut()
-                {
-                    pack::pack_nibbles(s, &codes, planes);
-                } else {
-                    pack::pack::<S, N>(s, &codes, width, packed);
-                }
-            }};
-        }
+        block.grids.describe(&block.transforms, self.descriptors);
+        let (grids, ahead, widths) = (&block.grids, block.ahead, &block.widths);
         if let Some(dither) = self.dither {
+            let mut codes = self.codes;
             for t in block.tiles() {
                 ahead.prefetch::<S, N>(s, t, 1);
-                let x = block.elements(s, t);
-                put!(t, grids.get(t).dithered::<S, N>(s, &x, dither, t * N));
+                let dithered = grids
+                    .get(t)
+                    .dithered::<S, N>(s, &block.elements(s, t), dither, t * N);
+                let (packed, rest) = split_mut(codes, pack::packed_len(N * LANES, widths[t]));
+                pack::pack::<S, N>(s, &dithered, widths[t], packed);
+                codes = rest;
             }
             return;
         }
-        for t in set_bits(cut) {
-            ahead.prefetch::<S, N>(s, written, 1);
-            written += 1;
-            let raised = block.raised_sixteenths(s, t);
-            let top = quantise::top_code(block.widths[t]);
-            put!(t, quantise::codes_of_sixteenths(s, raised, top));
+        let words = block.word_grids(quantise::HALF);
+        let all = (1u32 << block.tiles().end) - 1;
+        let (worded, cut) = (block.worded, block.cut);
+        // How many were written.
+        let mut written = 0;
+        // Tiles that are written alike are written one after the other, as no branch could guess which these are. Not
+        // closures, which would be compiled without the level's instructions.
+        macro_rules! put {
+            (
+                $tiles:expr, $t:ident, $place:ident = $some:expr,
+                $raised:ident => $cut:expr,
+                $codes:ident, $top:expr => $rounded:expr
+            ) => {
+                for $t in set_bits(cut & $tiles) {
+                    ahead.prefetch::<S, N>(s, written, 1);
+                    written += 1;
+                    if let Some($place) = $some {
+                        let $raised = block.raised_sixteenths(s, $t);
+                        $cut;
+                    }
+                }
+                for $t in set_bits(worded & !cut & $tiles) {
+                    ahead.prefetch::<S, N>(s, written, 1);
+                    written += 1;
+                    if let Some($place) = $some {
+                        let $raised = words.sixteenths(s, $t, &block.words(s, $t));
+                        $cut;
+                    }
+                }
+                for $t in set_bits(!worded & !cut & $tiles) {
+                    ahead.prefetch::<S, N>(s, written, 1);
+                    written += 1;
+                    if let Some($place) = $some {
+                        let $codes = grids.get($t).codes(s, &block.elements(s, $t), $top);
+                        $rounded;
+                    }
+                }
+            };
         }
-        for t in set_bits(worded & !cut) {
-            ahead.prefetch::<S, N>(s, written, 1);
-            written += 1;
-            let top = quantise::top_code(block.widths[t]);
-            let raised = words.sixteenths(s, t, &block.words(s, t));
-            put!(t, quantise::codes_of_sixteenths(s, raised, top));
+        // The commonest width by itself.
+        macro_rules! put_nibbles {
+            ($tiles:expr, $t:ident, $planes:expr) => {
+                put!(
+                    $tiles, $t, planes = $planes,
+                    raised => pack::pack_sixteenths(s, &raised, planes),
+                    codes, 15 => pack::pack_nibbles(s, &codes, planes)
+                );
+            };
         }
-        for t in set_bits(all & !worded & !cut) {
-            ahead.prefetch::<S, N>(s, written, 1);
-            written += 1;
-            let top = quantise::top_code(block.widths[t]);
-            put!(t, grids.get(t).codes(s, &block.elements(s, t), top));
+        if *widths == [4; BLOCK] {
+            // They are all of one length.
+            let planes = self.codes.as_chunks_mut().0.as_chunks_mut().0;
+            put_nibbles!(all, t, planes.get_mut(t));
+            return;
         }
+        let (mut starts, mut end) = ([0; BLOCK], 0);
+        let mut four = 0;
+        for t in 0..BLOCK {
+            starts[t] = end;
+            end += pack::packed_len(N * LANES, widths[t]);
+            four |= u32::from(widths[t] == 4) << t;
+        }
+        put_nibbles!(all & four, t, nibbles(self.codes, starts[t]));
+        put!(
+            all & !four, t, packed = self.codes.get_mut(starts[t]..starts[t] + pack::packed_len(N * LANES, widths[t])),
+            raised => {
+                let codes = quantise::codes_of_sixteenths(s, raised, quantise::top_code(widths[t]));
+                pack::pack::<S, N>(s, &codes, widths[t], packed);
+            },
+            codes, quantise::top_code(widths[t]) => pack::pack::<S, N>(s, &codes, widths[t], packed)
+        );
     }
+}
+
+/// The bytes at `start` that a tile's codes of 4 bits take.
+#[inline(always)]
+fn nibbles<const N: usize>(codes: &mut [u8], start: usize) -> Option<&mut [[u8; LANES / 2]; N]> {
+    let rest = codes.get_mut(start..)?;
+    rest.as_chunks_mut().0.first_chunk_mut()
 }
 
 /// The search of [`Effort::Best`] for transforms and grids: plain, and rotated about the pivots of the narrowest ranges.
