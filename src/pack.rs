@@ -18,8 +18,15 @@ pub(crate) const fn packed_len(tile_len: usize, width: u8) -> usize {
 pub(crate) fn pack<S: Simd, const N: usize>(s: S, codes: &Codes<S, N>, width: u8, bytes: &mut [u8]) {
     match width {
         0 => {}
-        // The commonest width has one plane.
+        // The commonest widths have one plane.
         4 => _ = pack_plane::<S, N, 4>(s, codes, 4, bytes),
+        8 => {
+            if let Some(plane) = bytes.as_chunks_mut().0.first_chunk_mut::<N>() {
+                for v in 0..N {
+                    s.store_or::<LANES>(codes[v], &mut plane[v]);
+                }
+            }
+        }
         _ => {
             let rest = pack_plane::<S, N, 8>(s, codes, width, bytes);
             let rest = pack_plane::<S, N, 4>(s, codes, width, rest);

@@ -613,10 +613,10 @@ fn limited(low: f32, high: f32) -> bool {
     (low <= -rotate::WORD_LIMIT) | (high >= rotate::WORD_LIMIT)
 }
 
-/// Puts the coefficients of a rotated tile in the place of its elements.
+/// Puts the coefficients of rotated tiles, a bit for each, in the place of their elements.
 struct TakeCoefficients<'k, S: Simd, const N: usize> {
     block: &'k mut Block<S, N>,
-    t: usize,
+    tiles: u32,
 }
 
 impl<S: Simd, const N: usize> Part<S> for TakeCoefficients<'_, S, N> {
@@ -624,10 +624,19 @@ impl<S: Simd, const N: usize> Part<S> for TakeCoefficients<'_, S, N> {
 
     #[inline(always)]
     fn run(self, s: S) {
-        let (block, t) = (self.block, self.t % BLOCK);
-        let c = block.coefficients(s, t);
-        tile::store::<S, N>(s, &c, block.values(t));
-        (block.low[t], block.high[t]) = tile::bounds(s, &c);
+        let (block, tiles) = (self.block, self.tiles);
+        for t in set_bits(tiles) {
+            let c = block.coefficients(s, t);
+            tile::store::<S, N>(s, &c, block.values(t));
+            block.fold_bounds(s, t, &c);
+        }
+        // Of the others it is whatever was folded last.
+        let (low, high) = block.reduce_bounds(s);
+        for t in 0..BLOCK {
+            let taken = tiles >> t & 1 != 0;
+            block.low[t] = if taken { low[t] } else { block.low[t] };
+            block.high[t] = if taken { high[t] } else { block.high[t] };
+        }
     }
 }
 
@@ -1353,10 +1362,13 @@ impl<S: Simd, const N: usize> Block<S, N> {
     #[inline(always)]
     fn take_coefficients(&mut self, s: S, tiles: u32) {
         self.worded &= !tiles;
-        for t in set_bits(tiles) {
-            if self.widths[t] != 0 {
-                s.outline(TakeCoefficients { block: &mut *self, t });
-            }
+        let mut coded = 0;
+        for t in 0..BLOCK {
+            coded |= u32::from(self.widths[t] != 0) << t;
+        }
+        let tiles = tiles & coded;
+        if tiles != 0 {
+            s.outline(TakeCoefficients { block: self, tiles });
         }
     }
 
