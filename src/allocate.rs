@@ -280,7 +280,7 @@ pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, map: &mut [u8]) {
     // Of the keys that are the last one, so many are still selected.
     let mut remaining = count - below;
     for (keys, byte) in keys.chunks(8).zip(map) {
-        let keys = eight(keys, flip, u32::MAX);
+        let keys = eight(keys, flip);
         let up_to_last = at_most(&keys, last);
         *byte = if last == 0 { 0 } else { at_most(&keys, last - 1) };
         let mut of_the_last = up_to_last ^ *byte;
@@ -292,12 +292,12 @@ pub(crate) fn select(keys: &[[u8; 4]], count: usize, end: End, map: &mut [u8]) {
     }
 }
 
-/// Up to eight keys with the bits of `flip` changed, and `beyond` where there are no more.
+/// Up to eight keys with the bits of `flip` changed, and the highest number where there are no more.
 #[inline(always)]
-fn eight(keys: &[[u8; 4]], flip: u32, beyond: u32) -> [u32; 8] {
+fn eight(keys: &[[u8; 4]], flip: u32) -> [u32; 8] {
     match keys.first_chunk::<8>() {
         Some(keys) => array!(8, i => u32::from_le_bytes(keys[i]) ^ flip),
-        None => array!(8, i => keys.get(i).map_or(beyond, |key| u32::from_le_bytes(*key) ^ flip)),
+        None => array!(8, i => keys.get(i).map_or(u32::MAX, |key| u32::from_le_bytes(*key) ^ flip)),
     }
 }
 

@@ -599,9 +599,10 @@ impl Simd for Simd128 {
     /// Four of the one sum, then four of the other.
     #[inline(always)]
     fn reduce_looked_up<const N: usize>(self, a: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
+        // Without an overflow: what is there of tiles of which nothing was looked up may be anything.
         array!(2, i => array!(BLOCK, t => {
             let four = &a[t][4 * i..];
-            four[0] + four[1] + four[2] + four[3]
+            (four[0].wrapping_add(four[1])).wrapping_add(four[2].wrapping_add(four[3]))
         }))
     }
     #[inline(always)]

@@ -327,7 +327,7 @@ struct Source<'k> {
 }
 
 impl Source<'_> {
-    /// Fills `block` with the tiles from `start` on.
+    /// Fills `block` with the tiles from `start` on, as far as the statistic keeps them.
     #[inline(always)]
     fn fill<S: Simd, F: Statistic, const N: usize, const G: usize>(
         &self,
@@ -362,7 +362,7 @@ impl Source<'_> {
     }
 }
 
-/// Loads a block of tiles.
+/// Loads a block of tiles, as far as the statistic keeps them.
 struct Fill<'k, S: Simd, F, const N: usize, const G: usize> {
     source: &'k Source<'k>,
     start: usize,
@@ -392,8 +392,9 @@ impl<S: Simd, F: Statistic, const N: usize, const G: usize> Part<S> for Fill<'_,
             source.next
         };
         block.ahead = with_elements!(Elements, ahead.from(start * G), ahead => Ahead::new(ahead, G));
-        // Where no transform follows that could ask for them.
-        let ahead = (source.config.rotation == Rotation::Never).then_some(&block.ahead);
+        // Where no transform follows that could ask for them, and tiles are loaded to be encoded.
+        let last = F::FOLDS && F::KEEPS && source.config.rotation == Rotation::Never;
+        let ahead = last.then_some(&block.ahead);
         with_elements!(Elements, source.row, row => {
             tile::load_several::<S, _, F, N, G>(s, row, start, source.scale, to, [first, second], ahead);
         });
@@ -1541,7 +1542,7 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
         }
         put_nibbles!(all & four, t, nibbles(self.codes, starts[t]));
         put!(
-            all & !four, t, packed = self.codes.get_mut(starts[t]..starts[t] + pack::packed_len(N * LANES, widths[t])),
+            all & !four, t, packed = Some(part_mut(self.codes, starts[t]..starts[t] + pack::packed_len(N * LANES, widths[t]))),
             raised => {
                 let codes = quantise::codes_of_sixteenths(s, raised, quantise::top_code(widths[t]));
                 pack::pack::<S, N>(s, &codes, widths[t], packed);
@@ -1554,8 +1555,10 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
 /// The bytes at `start` that a tile's codes of 4 bits take.
 #[inline(always)]
 fn nibbles<const N: usize>(codes: &mut [u8], start: usize) -> Option<&mut [[u8; LANES / 2]; N]> {
-    let rest = codes.get_mut(start..)?;
-    rest.as_chunks_mut().0.first_chunk_mut()
+    let end = codes.len();
+    let planes = part_mut(codes, start..end).as_chunks_mut().0.first_chunk_mut();
+    debug_assert!(planes.is_some(), "codes out of bounds");
+    planes
 }
 
 /// The search of [`Effort::Best`] for transforms and grids: plain, and rotated about the pivots of the narrowest ranges.
