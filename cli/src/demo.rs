@@ -443,14 +443,16 @@ fn notes(out: &mut Output, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A rate in bits a second.
+/// A rate in bits a second, in eight characters.
 fn show_rate(mbit: f64) -> String {
     if mbit.is_nan() {
         "-".to_owned()
-    } else if mbit < 1000.0 {
+    } else if mbit < 999.5 {
         format!("{mbit:.0} Mbit")
-    } else {
+    } else if mbit < 9950.0 {
         format!("{:.1} Gbit", mbit / 1000.0)
+    } else {
+        format!("{:.0} Gbit", mbit / 1000.0)
     }
 }
 
@@ -472,4 +474,26 @@ fn chart(out: &mut Output, report: &Report) -> Result<(), Failure> {
         writeln!(out, "{:<15} {wire}{rest} {:.0} ms", line.scheme, line.step_ms)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_keep_to_their_room() {
+        for (mbit, shown) in [
+            (f64::NAN, "-"),
+            (0.4, "0 Mbit"),
+            (999.4, "999 Mbit"),
+            (999.6, "1.0 Gbit"),
+            (9_949.0, "9.9 Gbit"),
+            (9_951.0, "10 Gbit"),
+            (11_900.0, "12 Gbit"),
+            (250_000.0, "250 Gbit"),
+        ] {
+            assert_eq!(show_rate(mbit), shown);
+            assert!(shown.len() <= 8);
+        }
+    }
 }
