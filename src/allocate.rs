@@ -83,39 +83,34 @@ const ROUGH_LEAST: f32 = 1e-25;
 
 /// As [`entropy_sums`], with a logarithm that is 2^23 times one 127 larger, but for the first of [`ROUGH`], and rough: the
 /// bits of a number are 2^23 times its exponent plus its mantissa.
-#[inline(always)]
-fn rough_sums<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
-    let mut magnitudes = s.splat(0.0);
-    let mut logarithms = s.splat(0.0);
-    for &x in x {
-        let a = s.abs(x);
-        let bits = s.bits(a);
-        let mantissa = s.add_i(s.shr::<9>(s.shl::<9>(bits)), s.splat_i(127 << 23));
-        let m = s.float_of_bits(mantissa);
-        let mut bend = s.splat(ROUGH[3]);
-        for &coefficient in ROUGH[1..3].iter().rev() {
-            bend = s.add(s.mul(bend, m), s.splat(coefficient));
-        }
-        let logarithm = s.add(s.to_float(bits), s.mul(bend, m));
-        magnitudes = s.add(magnitudes, a);
-        logarithms = s.add(logarithms, s.mul(a, logarithm));
-    }
-    (s.fold_add(magnitudes), s.fold_add(logarithms))
-}
-
-/// [`rough_sums`], of tiles that are not needed for more.
 pub(crate) struct RoughSums;
 
 impl Statistic for RoughSums {
+    // Nothing more is needed of the tiles.
     const KEEPS: bool = false;
 
     #[inline(always)]
     fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
-        rough_sums(s, x)
+        let mut magnitudes = s.splat(0.0);
+        let mut logarithms = s.splat(0.0);
+        for &x in x {
+            let a = s.abs(x);
+            let bits = s.bits(a);
+            let mantissa = s.add_i(s.shr::<9>(s.shl::<9>(bits)), s.splat_i(127 << 23));
+            let m = s.float_of_bits(mantissa);
+            let mut bend = s.splat(ROUGH[3]);
+            for &coefficient in ROUGH[1..3].iter().rev() {
+                bend = s.add(s.mul(bend, m), s.splat(coefficient));
+            }
+            let logarithm = s.add(s.to_float(bits), s.mul(bend, m));
+            magnitudes = s.add(magnitudes, a);
+            logarithms = s.add(logarithms, s.mul(a, logarithm));
+        }
+        (s.fold_add(magnitudes), s.fold_add(logarithms))
     }
 }
 
-/// Entropies from what [`rough_sums`] gives; `None` where magnitudes are too small for that.
+/// Entropies from what [`RoughSums`] gives; `None` where magnitudes are too small for that.
 #[inline(always)]
 pub(crate) fn rough_entropies<S: Simd>(
     s: S,
@@ -372,7 +367,7 @@ mod tests {
                     _ => sign * magnitude,
                 };
             }
-            let (magnitudes, logarithms) = rough_sums::<_, N>(Scalar, &x);
+            let (magnitudes, logarithms) = RoughSums::of::<_, N>(Scalar, &x);
             let [magnitudes, logarithms] =
                 [magnitudes, logarithms].map(|folded| [tile::single(folded, |a, b| a + b); BLOCK]);
             let rough = rough_entropies(Scalar, &magnitudes, &logarithms).expect("large enough")[5];

@@ -448,10 +448,10 @@ const HARMONIC: f32 = 1.0 / (64.0 * core::f32::consts::PI * core::f32::consts::P
 
 /// The moves of zero points, in units, that leave the least squares of tiles whose phases and bounds are known, as far as
 /// these tell: the least and the largest number may lie beyond the codes, where what is left does not begin anew at
-/// every code. 0 for tiles whose zero point is not to be moved.
+/// every code. 0 for tiles whose bit is not set in `moved`.
 #[inline(always)]
 pub(crate) fn best_moves(
-    kinds: Kinds,
+    moved: u32,
     [along, across]: &[[i32; BLOCK]; 2],
     (low, high): (&[f32; BLOCK], &[f32; BLOCK]),
     grids: &Grids,
@@ -484,7 +484,7 @@ pub(crate) fn best_moves(
         }
     }
     for t in 0..BLOCK {
-        moves[t] = if kinds.moved >> t & 1 != 0 { moves[t] } else { 0.0 };
+        moves[t] = if moved >> t & 1 != 0 { moves[t] } else { 0.0 };
     }
     moves
 }

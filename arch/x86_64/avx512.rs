@@ -1110,7 +1110,7 @@ impl Simd for Avx512 {
                 _mm512_castsi512_si256(least),
                 _mm512_extracti64x4_epi64::<1>(least),
             );
-            // The upper byte of each word becomes 0 and the lower the lesser of both: a word to be compared.
+            // As in AVX2's `least`.
             let least = _mm256_min_epu8(least, _mm256_srli_epi16::<8>(least));
             let least = [
                 _mm_minpos_epu16(_mm256_castsi256_si128(least)),

@@ -282,6 +282,17 @@ impl<S: Simd, const N: usize> Block<S, N> {
     }
 }
 
+/// A bit for each tile of a block of which this is so. A closure would be compiled without the level's instructions.
+macro_rules! bits {
+    ($t:ident => $so:expr) => {{
+        let mut bits = 0u32;
+        for $t in 0..BLOCK {
+            bits |= u32::from($so) << $t;
+        }
+        bits
+    }};
+}
+
 /// The numbers of the bits that are set.
 #[inline(always)]
 fn set_bits(mut bits: u32) -> impl Iterator<Item = usize> {
@@ -504,11 +515,10 @@ fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: 
         ahead.prefetch::<S, N>(s, t, 0);
         others[t] = tile::count_above(s, &block.elements(s, t), tau, peaks[t]);
     }
-    for t in 0..BLOCK {
+    block.worded = bits!(t => {
         let itself = u32::from(tau * peaks[t] > peaks[t]);
-        let alone = (peaks[t] > 0.0) & (tau < f32::INFINITY) & (others[t] == itself);
-        block.worded |= u32::from(alone) << t;
-    }
+        (peaks[t] > 0.0) & (tau < f32::INFINITY) & (others[t] == itself)
+    });
     // Which ones is no branch's to guess.
     for t in set_bits(block.worded) {
         let x = block.elements(s, t);
@@ -1325,14 +1335,10 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             block.cut(s, t, &finer.get(t));
         }
         let phases = quantise::phases::<S, N>(s, bytemuck::cast_ref(&block.first));
-        let moves = quantise::best_moves(kinds, &phases, (&block.low, &block.high), &block.grids);
+        let moves = quantise::best_moves(moved, &phases, (&block.low, &block.high), &block.grids);
         block.grids = block.grids.moved(&moves);
         block.halves = quantise::halves(&moves);
-        let mut wide = 0;
-        for t in 0..BLOCK {
-            wide |= u32::from(block.widths[t] > quantise::WIDEST_OF_SIXTEENTHS) << t;
-        }
-        block.cut = moved & !wide;
+        block.cut = moved & bits!(t => block.widths[t] <= quantise::WIDEST_OF_SIXTEENTHS);
     }
 }
 
@@ -1363,11 +1369,7 @@ impl<S: Simd, const N: usize> Block<S, N> {
     #[inline(always)]
     fn take_coefficients(&mut self, s: S, tiles: u32) {
         self.worded &= !tiles;
-        let mut coded = 0;
-        for t in 0..BLOCK {
-            coded |= u32::from(self.widths[t] != 0) << t;
-        }
-        let tiles = tiles & coded;
+        let tiles = tiles & bits!(t => self.widths[t] != 0);
         if tiles != 0 {
             s.outline(TakeCoefficients { block: self, tiles });
         }
@@ -1534,12 +1536,11 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
             return;
         }
         let (mut starts, mut end) = ([0; BLOCK], 0);
-        let mut four = 0;
         for t in 0..BLOCK {
             starts[t] = end;
             end += pack::packed_len(N * LANES, widths[t]);
-            four |= u32::from(widths[t] == 4) << t;
         }
+        let four = bits!(t => widths[t] == 4);
         put_nibbles!(all & four, t, nibbles(self.codes, starts[t]));
         put!(
             all & !four, t, packed = Some(part_mut(self.codes, starts[t]..starts[t] + pack::packed_len(N * LANES, widths[t]))),
