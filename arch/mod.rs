@@ -40,6 +40,10 @@ pub(crate) const LANES: usize = 32;
 /// Sums, minima and maxima that are reduced together, a multiple of 8.
 pub(crate) const BLOCK: usize = 16;
 
+/// Adding 1.5 * 2^23 rounds a small number to an integer, to nearest, ties to even, in the sum's low bits; taking it away
+/// again leaves the integer.
+pub(crate) const ROUNDER: f32 = 12_582_912.0;
+
 /// A vector folded to eight lanes: see [`Simd::fold_add`].
 pub(crate) type Folded = [f32; 8];
 
@@ -389,6 +393,8 @@ pub(crate) trait Simd: Copy {
     fn gt(self, a: Self::F, b: Self::F) -> Self::I;
     /// Bit i is set where lane i of `a` is above that of `b`.
     fn above(self, a: Self::F, b: Self::F) -> u32;
+    /// Bit i is set where byte i is `least` or more.
+    fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32;
     /// Bits of the lanes, reinterpreted.
     fn bits(self, a: Self::F) -> Self::I;
     /// Bits of the lanes, reinterpreted.
@@ -490,6 +496,8 @@ pub(crate) trait Simd: Copy {
     fn xor_h(self, a: Self::H, b: Self::H) -> Self::H;
     fn min_h(self, a: Self::H, b: Self::H) -> Self::H;
     fn max_h(self, a: Self::H, b: Self::H) -> Self::H;
+    /// Magnitudes; -2^15 stays.
+    fn abs_h(self, a: Self::H) -> Self::H;
     /// The nearest in i16 to the difference.
     fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H;
     /// Products over 2^15, to the nearest integer, ties up. Of two lanes one at least is above -2^15.

@@ -2,10 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, SIGNS_H, Simd, array, sign_row};
-
-/// Adding 1.5 * 2^23 rounds a small number to an integer, to nearest, ties to even, in the sum's low bits.
-const ROUNDER: f32 = 12_582_912.0;
+use super::{BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, ROUNDER, SIGNS_H, Simd, array, sign_row};
 
 /// The level that every machine has.
 #[derive(Clone, Copy, Debug)]
@@ -210,6 +207,14 @@ impl Simd for Scalar {
         let mut mask = 0;
         for (i, (a, b)) in a.into_iter().zip(b).enumerate() {
             mask |= u32::from(a > b) << i;
+        }
+        mask
+    }
+    #[inline(always)]
+    fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
+        let mut mask = 0;
+        for (i, &a) in a.iter().enumerate() {
+            mask |= u32::from(a >= least) << i;
         }
         mask
     }
@@ -442,6 +447,10 @@ impl Simd for Scalar {
     #[inline(always)]
     fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
         zip(&a, &b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn abs_h(self, a: Self::H) -> Self::H {
+        map(&a, i16::wrapping_abs)
     }
     #[inline(always)]
     fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H {

@@ -214,6 +214,13 @@ impl<S: Simd> Part<S> for Floats<'_> {
             mask(s.above(s.load(&x), s.load(&y))),
             mask(Scalar.above(x, y)),
         );
+        let bytes = array!(BLOCK, i => [0, 0, 1, 0x7f, 0x80, 0xff][x[i].to_bits() as usize % 6]);
+        let least = bytes[rng.draw() as usize % BLOCK];
+        report.same(
+            "at_least",
+            mask(s.at_least(&bytes, least)),
+            mask(Scalar.at_least(&bytes, least)),
+        );
         report.same("splat", f(s, s.splat(x[0])), f(Scalar, Scalar.splat(x[0])));
         let mut halves = ([0; LANES], [0; LANES]);
         s.store_f16(s.load(&x), &mut halves.0);
@@ -393,12 +400,15 @@ fn words_of_tiles<S: Simd, const N: usize>(report: Report, rng: &mut Rng, s: S, 
         );
     }
     let (mut least, mut most) = ([[0; 16]; BLOCK], [[0; 16]; BLOCK]);
+    let mut largest = [[0; 16]; BLOCK];
     for v in 0..N {
         report.same("words_to_signed_bytes", b(s, signed.0[v]), b(Scalar, signed.1[v]));
         report.same("words_to_bytes", b(s, unsigned.0[v]), b(Scalar, unsigned.1[v]));
         (least[v], most[v]) = (s.fold_min_h(flipped.0[v]), s.fold_max_h(flipped.0[v]));
+        largest[v] = s.fold_max_h(s.abs_h(flipped.0[v]));
     }
     let (least, most) = (s.reduce_min_h(&least), s.reduce_max_h(&most));
+    let largest = s.reduce_max_h(&largest);
     // The order of a level's own may be one of all vectors.
     let extreme = |word: Option<i16>| [word.map_or(0, i32::from) as u32; LANES];
     let words = || flipped.1.as_flattened().iter().copied();
@@ -411,6 +421,11 @@ fn words_of_tiles<S: Simd, const N: usize>(report: Report, rng: &mut Rng, s: S, 
         "fold_max_h",
         extreme(most[..N].iter().copied().max()),
         extreme(words().max()),
+    );
+    report.same(
+        "abs_h",
+        extreme(largest[..N].iter().copied().max()),
+        extreme(words().map(i16::wrapping_abs).max()),
     );
 }
 

@@ -222,8 +222,14 @@ impl Lanes for f32 {
     #[inline(always)]
     fn peak_bits<S: Simd>(s: S, row: &[Self]) -> i32 {
         let (whole, tail) = row.as_chunks::<LANES>();
+        let (several, few) = whole.as_chunks::<4>();
         let mut peak = s.splat_i(0);
-        for elements in whole {
+        for elements in several.iter() {
+            for elements in elements {
+                peak = s.max_i(peak, s.bits(s.abs(s.load(elements))));
+            }
+        }
+        for elements in few {
             peak = s.max_i(peak, s.bits(s.abs(s.load(elements))));
         }
         let mut bits = s.reduce_max_i(peak);

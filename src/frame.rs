@@ -893,19 +893,19 @@ const fn packed_descriptor(zero_point: i16, unit: u8, transform: u8) -> [u8; DES
     (zero_point as u16 as u32 | (unit as u32) << 16 | (transform as u32) << 24).to_le_bytes()
 }
 
-/// Writes descriptors of such fields.
+/// Descriptors of such fields.
 #[inline(always)]
-pub(crate) fn pack_descriptors(
-    zero_points: &[i16],
-    units: &[u8],
-    transforms: &[u8],
-    to: &mut [[u8; DESCRIPTOR_LEN]],
-) {
-    // One loop of any length: a compiler makes vectors of it.
-    let fields = zero_points.iter().zip(units).zip(transforms);
-    for (to, ((&zero_point, &unit), &transform)) in to.iter_mut().zip(fields) {
-        *to = packed_descriptor(zero_point, unit, transform);
+pub(crate) fn pack_descriptors<const TILES: usize>(
+    zero_points: &[i16; TILES],
+    units: &[u8; TILES],
+    transforms: &[u8; TILES],
+) -> [[u8; DESCRIPTOR_LEN]; TILES] {
+    // A loop of a known length, to where nothing else is: a compiler makes vectors of it, and asks nothing first.
+    let mut packed = [[0; DESCRIPTOR_LEN]; TILES];
+    for t in 0..TILES {
+        packed[t] = packed_descriptor(zero_points[t], units[t], transforms[t]);
     }
+    packed
 }
 
 /// What a tile's descriptor says.

@@ -3,7 +3,7 @@
 //! element `i` is in byte `i mod n` at bit `w * (i div n)`, with `n = G * w / 8`: a plane unpacks with one
 //! shift and one mask a field, whatever the vector width.
 
-use crate::arch::{LANES, Simd, array};
+use crate::arch::{BLOCK, LANES, Simd, array};
 use crate::part::{from, split, split_mut};
 use crate::rotate::Codes;
 
@@ -11,6 +11,17 @@ use crate::rotate::Codes;
 #[inline(always)]
 pub(crate) const fn packed_len(tile_len: usize, width: u8) -> usize {
     tile_len / 8 * width as usize
+}
+
+/// How many bits of a tile's codes come before each tile's, of so many in a row: [`packed_len`] of so wide codes is where
+/// they start.
+#[inline(always)]
+pub(crate) fn bits_before(widths: &[u8; BLOCK]) -> [u8; BLOCK] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let [mut low, mut high] = bytemuck::cast::<_, [[u8; BLOCK / 2]; 2]>(*widths).map(u64::from_le_bytes);
+    // The sums of bytes up to each. They are up to 128, and nothing carries.
+    (low, high) = (low.wrapping_mul(EACH), high.wrapping_mul(EACH));
+    bytemuck::cast([low << 8, (high << 8).wrapping_add((low >> 56).wrapping_mul(EACH))].map(u64::to_le_bytes))
 }
 
 /// Packs `codes`, each below `2^width`, into `bytes`, which has [`packed_len`] bytes.

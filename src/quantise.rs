@@ -4,14 +4,11 @@
 //! times a power of two. Eight units make one step of the code; the zero point counts units. Every
 //! decision is taken against the wire's own numbers, never against unrounded ones.
 
-use crate::arch::{BLOCK, Folded, LANES, LookedUp, Simd, array};
+use crate::arch::{BLOCK, Folded, LANES, LookedUp, ROUNDER, Simd, array};
 use crate::config::{Config, Effort, Fit};
 use crate::frame::{self, Descriptor};
 use crate::rotate::{Codes, Tile, Words};
 use crate::tile;
-
-/// Adding and taking away 1.5 * 2^23 rounds a small number to an integer, to nearest, ties to even.
-const ROUNDER: f32 = 12_582_912.0;
 
 /// The bits of `1 / (1 + m / 8)`.
 const RECIPROCALS: [u32; 8] = {
@@ -428,21 +425,6 @@ pub(crate) fn phases<S: Simd, const N: usize>(s: S, seen: &[LookedUp; BLOCK]) ->
     s.reduce_looked_up::<N>(seen)
 }
 
-/// The moves of a zero point within a step of eight units, and the points on the circle of [`phase`] that they are.
-const TURNS: [(f32, f32, f32); 8] = {
-    const DIAGONAL: f32 = core::f32::consts::FRAC_1_SQRT_2;
-    [
-        (0.0, 1.0, 0.0),
-        (1.0, DIAGONAL, DIAGONAL),
-        (-1.0, DIAGONAL, -DIAGONAL),
-        (2.0, 0.0, 1.0),
-        (-2.0, 0.0, -1.0),
-        (3.0, -DIAGONAL, DIAGONAL),
-        (-3.0, -DIAGONAL, -DIAGONAL),
-        (-4.0, -1.0, 0.0),
-    ]
-};
-
 /// The amplitude of the first harmonic of squares, in squares of a step, of which a circle of radius 64 is the unit.
 const HARMONIC: f32 = 1.0 / (64.0 * core::f32::consts::PI * core::f32::consts::PI);
 
@@ -457,33 +439,35 @@ pub(crate) fn best_moves(
     grids: &Grids,
 ) -> [f32; BLOCK] {
     let mut moves = [0.0; BLOCK];
-    let mut least = [f32::MAX; BLOCK];
-    let mut ends = [*low, *high];
-    for end in &mut ends {
-        for t in 0..BLOCK {
-            end[t] = (end[t] - grids.offset[t]) * grids.reciprocal[t];
-        }
-    }
-    for (by, x, y) in TURNS {
-        for t in 0..BLOCK {
-            let mut error = (along[t] as f32 * x + across[t] as f32 * y) * -HARMONIC;
-            for end in &ends {
-                let code = end[t] - 0.125 * by;
-                let nearest = (code + ROUNDER) - ROUNDER;
-                let limited = if nearest > 0.0 { nearest } else { 0.0 };
-                let limited = if limited < grids.top[t] {
-                    limited
-                } else {
-                    grids.top[t]
-                };
-                error += (code - limited) * (code - limited) - (code - nearest) * (code - nearest);
-            }
-            let better = error < least[t];
-            least[t] = if better { error } else { least[t] };
-            moves[t] = if better { by } else { moves[t] };
-        }
-    }
     for t in 0..BLOCK {
+        // What is left by the wave, less what it leaves on the average, moved by nothing and by a quarter of a turn; between
+        // them it is these times the cosine and the sine of an eighth.
+        let (none, quarter) = (along[t] as f32 * -HARMONIC, across[t] as f32 * -HARMONIC);
+        let (sum, difference) = (
+            (none + quarter) * core::f32::consts::FRAC_1_SQRT_2,
+            (none - quarter) * core::f32::consts::FRAC_1_SQRT_2,
+        );
+        // A number `d` steps beyond the last code, more than half a one, leaves `2 d - 1` more squares than if there
+        // were a next code; this is linear in the move, by a quarter each.
+        let below = (grids.offset[t] - low[t]) * (2.0 * grids.reciprocal[t]) - 1.0;
+        let above = (high[t] - grids.offset[t]) * (2.0 * grids.reciprocal[t]) - (2.0 * grids.top[t] + 1.0);
+        let mut least = f32::MAX;
+        for (by, wave) in [
+            (0.0, none),
+            (1.0, sum),
+            (-1.0, difference),
+            (2.0, quarter),
+            (-2.0, -quarter),
+            (3.0, -difference),
+            (-3.0, -sum),
+            (-4.0, -none),
+        ] {
+            let (below, above) = (below + 0.25 * by, above - 0.25 * by);
+            let beyond = if below > 0.0 { below } else { 0.0 } + if above > 0.0 { above } else { 0.0 };
+            let error = beyond + wave;
+            moves[t] = if error < least { by } else { moves[t] };
+            least = if error < least { error } else { least };
+        }
         moves[t] = if moved >> t & 1 != 0 { moves[t] } else { 0.0 };
     }
     moves
@@ -598,10 +582,10 @@ impl Grids {
         finer
     }
 
-    /// Writes the tiles' descriptors, of which the transforms are given.
+    /// The tiles' descriptors, of which the transforms are given.
     #[inline(always)]
-    pub(crate) fn describe(&self, transforms: &[u8; BLOCK], to: &mut [[u8; 4]]) {
-        frame::pack_descriptors(&self.zero_point, &self.unit, transforms, to);
+    pub(crate) fn describe(&self, transforms: &[u8; BLOCK]) -> [[u8; 4]; BLOCK] {
+        frame::pack_descriptors(&self.zero_point, &self.unit, transforms)
     }
 
     /// The same with zero points moved by as many units.

@@ -7,7 +7,7 @@
 //! either way. The transform with the pivot first is TAH-Quant's (arXiv 2506.01352); the XOR exchange of
 //! all pairs instead of one swap is this format's.
 
-use crate::arch::{LANES, SIGNS, SIGNS_H, Simd, array, sign_row};
+use crate::arch::{LANES, ROUNDER, SIGNS, SIGNS_H, Simd, array, sign_row};
 
 /// A tile in registers: `N` vectors of 32 values.
 pub(crate) type Tile<S, const N: usize> = [<S as Simd>::F; N];
@@ -76,11 +76,13 @@ pub(crate) fn word_spectrum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, facto
 /// Steps of the largest coefficient in which [`pivot_ranges`] counts.
 pub(crate) const RANGE_STEPS: f32 = 127.0;
 
-/// What brings words of which `peak` is the largest magnitude to [`RANGE_STEPS`], over 2^15.
+/// What brings words of which `peak` is the largest magnitude to [`RANGE_STEPS`] and not above, over 2^15.
 #[inline(always)]
-pub(crate) fn range_factor(peak: f32) -> f32 {
-    let least = RANGE_STEPS * 32768.0 / WORD_LIMIT;
-    RANGE_STEPS * 32768.0 / if peak > least { peak } else { least }
+pub(crate) fn range_factor(peak: i16) -> i16 {
+    let (peak, least) = (f32::from(peak), RANGE_STEPS * 32768.0 / WORD_LIMIT);
+    let factor = RANGE_STEPS * 32768.0 / if peak > least { peak } else { least };
+    // Rounded down, but for what is next to nothing: a conversion to integers is none that becomes vectors.
+    (factor - 0.499 + ROUNDER).to_bits() as i16
 }
 
 /// The pivots of the least of [`pivot_ranges`] of two tiles of words times the factors over 2^15.

@@ -47,13 +47,12 @@ impl Ahead {
         }
     }
 
-    /// Asks for the first or the second half of the tile after tile `t`, of `N` vectors, so that the first tile of a page
-    /// is asked for before its page is.
+    /// Goes on by a tile, of `N` vectors, and asks for its first or its second half. The first tile is left out, so that the
+    /// first of a page is asked for before its page is read.
     #[inline(always)]
-    pub(crate) fn prefetch<S: Simd, const N: usize>(&self, s: S, t: usize, half: usize) {
-        let half = self
-            .first
-            .wrapping_add((t + 1) * self.len + half * (self.len / 2));
+    pub(crate) fn prefetch_next<S: Simd, const N: usize>(&mut self, s: S, half: usize) {
+        self.first = self.first.wrapping_add(self.len);
+        let half = self.first.wrapping_add(half * (self.len / 2));
         for line in 0..N {
             s.prefetch(half.wrapping_add(line * (self.len / (2 * N))));
         }
@@ -143,7 +142,7 @@ pub(crate) fn load_several<S: Simd, E: Lanes, F: Statistic, const N: usize, cons
     scale: &Scale<'_>,
     to: &mut [[[f32; LANES]; N]],
     folded: [&mut [Folded; BLOCK]; 2],
-    ahead: Option<&Ahead>,
+    mut ahead: Option<Ahead>,
 ) {
     let elements = from(row, start * G);
     let whole = if scale.split {
@@ -154,7 +153,6 @@ pub(crate) fn load_several<S: Simd, E: Lanes, F: Statistic, const N: usize, cons
     let (common, rare) = split_mut(to, whole);
     let elements = elements.as_chunks::<LANES>().0.as_chunks::<N>().0;
     let one = 127 - scale.exponent;
-    let mut count = 0;
     macro_rules! put {
         ($x:expr, $to:expr, $first:expr, $second:expr) => {{
             let x: Tile<S, N> = $x;
@@ -164,9 +162,8 @@ pub(crate) fn load_several<S: Simd, E: Lanes, F: Statistic, const N: usize, cons
             if F::FOLDS {
                 (*$first, *$second) = F::of(s, &x);
             }
-            if let Some(ahead) = ahead {
-                ahead.prefetch::<S, N>(s, count, 0);
-                count += 1;
+            if let Some(ahead) = &mut ahead {
+                ahead.prefetch_next::<S, N>(s, 0);
             }
         }};
     }

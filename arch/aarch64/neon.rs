@@ -452,6 +452,16 @@ impl Simd for Neon {
         self.bit_of_each(self.gt(a, b))
     }
     #[inline(always)]
+    fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
+        let bits = bytes_of(&LANE_BITS);
+        // SAFETY: NEON is part of the target; the array has the 16 bytes that are read.
+        let a = unsafe { vld1q_u8(a.as_ptr()) };
+        neon!({
+            let set = vandq_u8(vcgeq_u8(a, vdupq_n_u8(least)), bits);
+            u32::from(vaddv_u8(vget_low_u8(set))) | u32::from(vaddv_u8(vget_high_u8(set))) << 8
+        })
+    }
+    #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
         each!(vreinterpretq_s32_f32, a)
     }
@@ -870,6 +880,10 @@ impl Simd for Neon {
     #[inline(always)]
     fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
         array!(4, i => neon!(vmaxq_s16(a[i], b[i])))
+    }
+    #[inline(always)]
+    fn abs_h(self, a: Self::H) -> Self::H {
+        array!(4, i => neon!(vabsq_s16(a[i])))
     }
     #[inline(always)]
     fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H {

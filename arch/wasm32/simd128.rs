@@ -378,6 +378,12 @@ impl Simd for Simd128 {
         bit_of_each(self.gt(a, b))
     }
     #[inline(always)]
+    fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
+        // SAFETY: 16 bytes are readable behind the reference.
+        let a = unsafe { load!(a.as_ptr()) };
+        u32::from(u8x16_bitmask(u8x16_ge(a, u8x16_splat(least))))
+    }
+    #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
         a
     }
@@ -710,6 +716,10 @@ impl Simd for Simd128 {
     #[inline(always)]
     fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
         each!(4, i16x8_max, a, b)
+    }
+    #[inline(always)]
+    fn abs_h(self, a: Self::H) -> Self::H {
+        array!(4, i => i16x8_abs(a[i]))
     }
     #[inline(always)]
     fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H {

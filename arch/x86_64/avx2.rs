@@ -607,6 +607,15 @@ impl Simd for Avx2 {
         self.bit_of_each(self.gt(a, b))
     }
     #[inline(always)]
+    fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
+        // SAFETY: AVX2 by the token; the array has the 16 bytes that are read.
+        let a = unsafe { _mm_loadu_si128(a.as_ptr().cast()) };
+        avx2!(_mm_movemask_epi8(_mm_cmpeq_epi8(
+            _mm_max_epu8(a, _mm_set1_epi8(least as i8)),
+            a
+        ))) as u32
+    }
+    #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
         each!(_mm256_castps_si256, a)
     }
@@ -1003,6 +1012,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn max_h(self, a: Self::H, b: Self::H) -> Self::H {
         avx2!([_mm256_max_epi16(a[0], b[0]), _mm256_max_epi16(a[1], b[1])])
+    }
+    #[inline(always)]
+    fn abs_h(self, a: Self::H) -> Self::H {
+        avx2!([_mm256_abs_epi16(a[0]), _mm256_abs_epi16(a[1])])
     }
     #[inline(always)]
     fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H {

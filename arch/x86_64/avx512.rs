@@ -7,6 +7,7 @@ use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
 use crate::arch::{
     BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Simd, array, first_of, one_at, walsh,
+    word_signs,
 };
 
 /// Proof that the machine has AVX-512 F, BW, VL and VBMI, and what AVX2's token proves.
@@ -241,23 +242,22 @@ const fn word_at(at: usize, vectors: usize) -> usize {
     register | high << 3 | low << 5 | (at >> 2 & 1) << 2 | (at >> 1 & 1) << 4 | (at & 1) << 1
 }
 
-/// A bit for each of these words: which the row of the matrix negates. For one vector and for two.
-static WORDS_NEGATED: [[u64; 2 * LANES]; 2] = {
-    let mut tables = [[0; 2 * LANES]; 2];
-    let mut vectors = 1;
-    while vectors <= 2 {
-        let mut row = 0;
-        while row < vectors * LANES {
-            let mut at = 0;
-            while at < vectors * LANES {
-                tables[vectors - 1][row] |= (walsh(row, word_at(at, vectors)) as u64) << at;
-                at += 1;
-            }
-            row += 1;
+/// 1 and -1 by which the words of one vector are multiplied for a row of the matrix.
+static WORD_SIGNS: [[i16; LANES]; 2 * LANES] = word_signs(array!(LANES, at => word_at(at, 1)));
+
+/// The same of two vectors: a multiplication by what lies in memory is one operation, where masks are two.
+static PAIR_SIGNS: [Indices<[i16; LANES], 2>; 2 * LANES] = {
+    let mut table = [const { Indices([[0; LANES]; 2]) }; 2 * LANES];
+    let mut row = 0;
+    while row < table.len() {
+        let mut at = 0;
+        while at < 2 * LANES {
+            table[row].0[at / LANES][at % LANES] = if walsh(row, word_at(at, 2)) { -1 } else { 1 };
+            at += 1;
         }
-        vectors += 1;
+        row += 1;
     }
-    tables
+    table
 };
 
 /// Where the bytes of these words come from once they are packed, each 128 bits of which have eight of each register; one
@@ -676,6 +676,10 @@ impl Simd for Avx512 {
         u32::from(masks[0]) | u32::from(masks[1]) << 16
     }
     #[inline(always)]
+    fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
+        self.0.at_least(a, least)
+    }
+    #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {
         each!(_mm512_castps_si512, a)
     }
@@ -990,6 +994,10 @@ impl Simd for Avx512 {
         avx512!(_mm512_max_epi16(a, b))
     }
     #[inline(always)]
+    fn abs_h(self, a: Self::H) -> Self::H {
+        avx512!(_mm512_abs_epi16(a))
+    }
+    #[inline(always)]
     fn sub_saturated_h(self, a: Self::H, b: Self::H) -> Self::H {
         avx512!(_mm512_subs_epi16(a, b))
     }
@@ -1061,19 +1069,21 @@ impl Simd for Avx512 {
         a
     }
     #[inline(always)]
-    fn flip_words<const N: usize>(self, mut a: [Self::H; N], row: usize) -> [Self::H; N] {
-        let negated = WORDS_NEGATED[usize::from(N > 1)][row % (2 * LANES)];
-        for (v, a) in a.iter_mut().enumerate() {
-            // Of four vectors bit 6 is the pair's.
-            let negated = if walsh(v / 2, row / (2 * LANES)) {
-                !negated
-            } else {
-                negated
-            };
-            let negated = (negated >> (v % 2 * LANES)) as u32;
-            *a = avx512!(_mm512_mask_sub_epi16(*a, negated, _mm512_setzero_si512(), *a));
+    fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N] {
+        if N == 1 {
+            let signs = self.load_h(&WORD_SIGNS[row % WORD_SIGNS.len()]);
+            return array!(N, v => avx512!(_mm512_mullo_epi16(a[v], signs)));
         }
-        a
+        let signs = &PAIR_SIGNS[row % PAIR_SIGNS.len()].0;
+        array!(N, v => {
+            let flipped = avx512!(_mm512_mullo_epi16(a[v], self.load_h(&signs[v % 2])));
+            // Of four vectors bit 6 is the pair's.
+            if walsh(v / 2, row / PAIR_SIGNS.len()) {
+                avx512!(_mm512_sub_epi16(_mm512_setzero_si512(), flipped))
+            } else {
+                flipped
+            }
+        })
     }
     #[inline(always)]
     fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {

@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use super::{EncodeStats, Plan};
 use crate::allocate::{self, End, RoughSums};
-use crate::arch::{BLOCK, Folded, FoldedWords, Kernel, LANES, LookedUp, Part, Scalar, Simd, array};
+use crate::arch::{BLOCK, Folded, FoldedWords, Kernel, LANES, LINE, LookedUp, Part, Scalar, Simd, array};
 use crate::config::{Allocation, Config, Effort, Granularity, Rank, Rotation, Rounding};
 use crate::decode::portable;
 use crate::element::{Element, Elements, Lanes, with_elements};
@@ -16,7 +16,7 @@ use crate::error::EncodeError;
 use crate::exponents;
 use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, ROTATED, Row, RowLayout, SourceType};
 use crate::pack;
-use crate::part::{from, part, part_mut, split_mut};
+use crate::part::{copy, from, part, part_mut, split_mut};
 use crate::quantise::{self, Dither, Fitting, Grids, Start, Units, WordGrids};
 use crate::rotate::{self, Tile, Words};
 use crate::tile::{self, Ahead, MAX_TILE, Scale, Statistic};
@@ -30,6 +30,10 @@ const CLOSE: i32 = 8;
 /// Tiles whose coefficients are all below this, in a row scaled to about 1, are below its least unit, and are
 /// left plain.
 const SILENCE: f32 = 1e-30;
+
+/// So many bytes before codes are written their line is asked for: where a frame is not in the caches, a store that waits
+/// for its line keeps all later ones.
+const BEFORE_WRITTEN: usize = 1024;
 
 /// Pivots that [`Effort::Best`] tries, those of the narrowest ranges.
 const PIVOTS_TRIED: usize = 4;
@@ -223,6 +227,23 @@ impl<S: Simd, const N: usize> Block<S, N> {
         )
     }
 
+    #[inline(always)]
+    fn fold_word_peak(&mut self, s: S, t: usize, words: &Words<S, N>) {
+        let mut peak = s.abs_h(words[0]);
+        for &words in &words[1..] {
+            peak = s.max_h(peak, s.abs_h(words));
+        }
+        let peaks: &mut [FoldedWords; BLOCK] = bytemuck::cast_mut(&mut self.first);
+        peaks[t % BLOCK] = s.fold_max_h(peak);
+    }
+
+    /// The range factors of the words that [`Block::fold_word_peak`] saw.
+    #[inline(always)]
+    fn reduce_range_factors(&self, s: S) -> [i16; BLOCK] {
+        let peaks = s.reduce_max_h(bytemuck::cast_ref(&self.first));
+        array!(BLOCK, t => rotate::range_factor(peaks[t]))
+    }
+
     /// What the tiles' elements are multiplied by to become words; sets what a word of a coefficient is worth.
     #[inline(always)]
     fn scale_words(&mut self) -> [f32; BLOCK] {
@@ -284,12 +305,12 @@ impl<S: Simd, const N: usize> Block<S, N> {
 
 /// A bit for each tile of a block of which this is so. A closure would be compiled without the level's instructions.
 macro_rules! bits {
-    ($t:ident => $so:expr) => {{
-        let mut bits = 0u32;
+    ($s:expr, $t:ident => $so:expr) => {{
+        let mut so = [0u8; BLOCK];
         for $t in 0..BLOCK {
-            bits |= u32::from($so) << $t;
+            so[$t] = u8::from($so);
         }
-        bits
+        $s.at_least(&so, 1)
     }};
 }
 
@@ -405,7 +426,7 @@ impl<S: Simd, F: Statistic, const N: usize, const G: usize> Part<S> for Fill<'_,
         block.ahead = with_elements!(Elements, ahead.from(start * G), ahead => Ahead::new(ahead, G));
         // Where no transform follows that could ask for them, and tiles are loaded to be encoded.
         let last = F::FOLDS && F::KEEPS && source.config.rotation == Rotation::Never;
-        let ahead = last.then_some(&block.ahead);
+        let ahead = last.then_some(block.ahead);
         with_elements!(Elements, source.row, row => {
             tile::load_several::<S, _, F, N, G>(s, row, start, source.scale, to, [first, second], ahead);
         });
@@ -508,14 +529,14 @@ fn is_exact(config: &Config) -> bool {
 /// of which no other element exceeds the largest when multiplied by `tau`.
 #[inline(always)]
 fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: f32) {
-    let (ahead, peaks, factors) = (block.ahead, block.peaks(), block.scale_words());
+    let (mut ahead, peaks, factors) = (block.ahead, block.peaks(), block.scale_words());
     // Of nothing.
     let mut others = [u32::MAX; BLOCK];
     for t in block.tiles() {
-        ahead.prefetch::<S, N>(s, t, 0);
+        ahead.prefetch_next::<S, N>(s, 0);
         others[t] = tile::count_above(s, &block.elements(s, t), tau, peaks[t]);
     }
-    block.worded = bits!(t => {
+    block.worded = bits!(s, t => {
         let itself = u32::from(tau * peaks[t] > peaks[t]);
         (peaks[t] > 0.0) & (tau < f32::INFINITY) & (others[t] == itself)
     });
@@ -541,7 +562,7 @@ const fn share<const N: usize>() -> f32 {
 /// Transforms tiles about their largest magnitudes, which are the pivots.
 #[inline(always)]
 fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>) -> [u8; BLOCK] {
-    let (ahead, factors) = (block.ahead, block.scale_words());
+    let (mut ahead, factors) = (block.ahead, block.scale_words());
     let mut pivots = [0; BLOCK];
     let largest = rotate::word_of_peak(N * LANES) as i16;
     let extremes = array!(BLOCK, t => if -block.low[t] > block.high[t] { -largest } else { largest });
@@ -552,7 +573,7 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
         pivots[t] = pivot as u8;
         block.set_words(s, t, &words);
         block.fold_word_bounds(s, t, &words);
-        ahead.prefetch::<S, N>(s, t, 0);
+        ahead.prefetch_next::<S, N>(s, 0);
     }
     pivots
 }
@@ -560,24 +581,19 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
 /// Transforms tiles about the pivots of the narrowest ranges.
 #[inline(always)]
 fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>) -> [u8; BLOCK] {
-    let (ahead, factors) = (block.ahead, block.scale_words());
+    let (mut ahead, factors) = (block.ahead, block.scale_words());
     for t in block.tiles() {
         let words = rotate::word_spectrum(s, &block.elements(s, t), factors[t]);
         block.set_words(s, t, &words);
-        block.fold_word_bounds(s, t, &words);
-        ahead.prefetch::<S, N>(s, t, 0);
+        block.fold_word_peak(s, t, &words);
+        ahead.prefetch_next::<S, N>(s, 0);
     }
-    let (low, high) = block.reduce_word_bounds(s);
-    let mut factors = [0; BLOCK];
-    for t in 0..BLOCK {
-        factors[t] = rotate::range_factor(peak((low[t], high[t]))) as i16;
-    }
+    let factors = block.reduce_range_factors(s);
     // One after the other, so that no tile waits for its pivot.
     let mut pivots = [0; BLOCK];
-    for t in block.tiles().step_by(2) {
-        let t = t % BLOCK;
-        // The last of an odd number beside itself.
-        let u = if t + 1 < block.count { (t + 1) % BLOCK } else { t };
+    for pair in 0..block.tiles().end.div_ceil(2) {
+        // The last of an odd number beside what is of no use, nor is its pivot.
+        let (t, u) = (2 * pair % BLOCK, (2 * pair + 1) % BLOCK);
         let words = [&block.words(s, t), &block.words(s, u)];
         let found = rotate::narrowest_pivots(s, words, [factors[t], factors[u]]);
         (pivots[t], pivots[u]) = (found[0] as u8, found[1] as u8);
@@ -1338,7 +1354,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
         let moves = quantise::best_moves(moved, &phases, (&block.low, &block.high), &block.grids);
         block.grids = block.grids.moved(&moves);
         block.halves = quantise::halves(&moves);
-        block.cut = moved & bits!(t => block.widths[t] <= quantise::WIDEST_OF_SIXTEENTHS);
+        block.cut = moved & !s.at_least(&block.widths, quantise::WIDEST_OF_SIXTEENTHS + 1);
     }
 }
 
@@ -1348,17 +1364,15 @@ impl<S: Simd, const N: usize> Block<S, N> {
     #[inline(always)]
     fn take_words(&mut self, s: S, low: &[f32; BLOCK], high: &[f32; BLOCK]) {
         let (low, high, units, mut bounds) = (*low, *high, self.units, (self.low, self.high));
-        // Of a vector's lanes, of which there may be more.
-        let mut coarse = [0.0; LANES];
+        let mut coarse = [0; BLOCK];
         for t in 0..BLOCK {
             let worded = self.worded >> t & 1 != 0;
             bounds.0[t] = if worded { low[t] * units[t] } else { bounds.0[t] };
             bounds.1[t] = if worded { high[t] * units[t] } else { bounds.1[t] };
-            let is_coarse = (high[t] - low[t] < NARROWEST) | limited(low[t], high[t]);
-            coarse[t] = if is_coarse { 1.0 } else { 0.0 };
+            coarse[t] = u8::from((high[t] - low[t] < NARROWEST) | limited(low[t], high[t]));
         }
         (self.low, self.high) = bounds;
-        let coarse = self.worded & s.above(s.load(&coarse), s.splat(0.5));
+        let coarse = self.worded & s.at_least(&coarse, 1);
         if coarse != 0 {
             self.take_coefficients(s, coarse);
         }
@@ -1369,7 +1383,7 @@ impl<S: Simd, const N: usize> Block<S, N> {
     #[inline(always)]
     fn take_coefficients(&mut self, s: S, tiles: u32) {
         self.worded &= !tiles;
-        let tiles = tiles & bits!(t => self.widths[t] != 0);
+        let tiles = tiles & s.at_least(&self.widths, 1);
         if tiles != 0 {
             s.outline(TakeCoefficients { block: self, tiles });
         }
@@ -1465,12 +1479,16 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
-        block.grids.describe(&block.transforms, self.descriptors);
-        let (grids, ahead, widths) = (&block.grids, block.ahead, &block.widths);
+        let described = block.grids.describe(&block.transforms);
+        match self.descriptors.first_chunk_mut() {
+            Some(descriptors) => *descriptors = described,
+            None => copy(self.descriptors, part(&described, 0..self.descriptors.len())),
+        }
+        let (grids, mut ahead, widths) = (&block.grids, block.ahead, &block.widths);
         if let Some(dither) = self.dither {
             let mut codes = self.codes;
             for t in block.tiles() {
-                ahead.prefetch::<S, N>(s, t, 1);
+                ahead.prefetch_next::<S, N>(s, 1);
                 let dithered = grids
                     .get(t)
                     .dithered::<S, N>(s, &block.elements(s, t), dither, t * N);
@@ -1480,11 +1498,15 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
             }
             return;
         }
+        // What is written later, a line for each that is written now.
+        for lines in self.codes.chunks(4 * LINE) {
+            for line in 0..4 {
+                s.prefetch(lines.as_ptr().wrapping_add(BEFORE_WRITTEN + line * LINE));
+            }
+        }
         let words = block.word_grids(quantise::HALF);
         let all = (1u32 << block.tiles().end) - 1;
         let (worded, cut) = (block.worded, block.cut);
-        // How many were written.
-        let mut written = 0;
         // Tiles that are written alike are written one after the other, as no branch could guess which these are. Not
         // closures, which would be compiled without the level's instructions.
         macro_rules! put {
@@ -1494,24 +1516,21 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
                 $codes:ident, $top:expr => $rounded:expr
             ) => {
                 for $t in set_bits(cut & $tiles) {
-                    ahead.prefetch::<S, N>(s, written, 1);
-                    written += 1;
+                    ahead.prefetch_next::<S, N>(s, 1);
                     if let Some($place) = $some {
                         let $raised = block.raised_sixteenths(s, $t);
                         $cut;
                     }
                 }
                 for $t in set_bits(worded & !cut & $tiles) {
-                    ahead.prefetch::<S, N>(s, written, 1);
-                    written += 1;
+                    ahead.prefetch_next::<S, N>(s, 1);
                     if let Some($place) = $some {
                         let $raised = words.sixteenths(s, $t, &block.words(s, $t));
                         $cut;
                     }
                 }
                 for $t in set_bits(!worded & !cut & $tiles) {
-                    ahead.prefetch::<S, N>(s, written, 1);
-                    written += 1;
+                    ahead.prefetch_next::<S, N>(s, 1);
                     if let Some($place) = $some {
                         let $codes = grids.get($t).codes(s, &block.elements(s, $t), $top);
                         $rounded;
@@ -1535,15 +1554,12 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
             put_nibbles!(all, t, planes.get_mut(t));
             return;
         }
-        let (mut starts, mut end) = ([0; BLOCK], 0);
-        for t in 0..BLOCK {
-            starts[t] = end;
-            end += pack::packed_len(N * LANES, widths[t]);
-        }
-        let four = bits!(t => widths[t] == 4);
-        put_nibbles!(all & four, t, nibbles(self.codes, starts[t]));
+        let before = pack::bits_before(widths);
+        let start = |t: usize| pack::packed_len(N * LANES, before[t]);
+        let four = s.at_least(widths, 4) & !s.at_least(widths, 5);
+        put_nibbles!(all & four, t, nibbles(self.codes, start(t)));
         put!(
-            all & !four, t, packed = Some(part_mut(self.codes, starts[t]..starts[t] + pack::packed_len(N * LANES, widths[t]))),
+            all & !four, t, packed = Some(part_mut(self.codes, start(t)..start(t) + pack::packed_len(N * LANES, widths[t]))),
             raised => {
                 let codes = quantise::codes_of_sixteenths(s, raised, quantise::top_code(widths[t]));
                 pack::pack::<S, N>(s, &codes, widths[t], packed);
@@ -1556,8 +1572,7 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
 /// The bytes at `start` that a tile's codes of 4 bits take.
 #[inline(always)]
 fn nibbles<const N: usize>(codes: &mut [u8], start: usize) -> Option<&mut [[u8; LANES / 2]; N]> {
-    let end = codes.len();
-    let planes = part_mut(codes, start..end).as_chunks_mut().0.first_chunk_mut();
+    let planes = codes.get_mut(start..)?.as_chunks_mut().0.first_chunk_mut();
     debug_assert!(planes.is_some(), "codes out of bounds");
     planes
 }
