@@ -52,6 +52,21 @@ pub(crate) fn copy<T: Copy>(to: &mut [T], from: &[T]) {
     }
 }
 
+/// `to.copy_from_slice(&from[..to.len()])`. Mostly all of `from` is copied: the rest is a function of its own, so that all of
+/// it is made at once and where it goes to.
+#[inline(always)]
+pub(crate) fn copy_first<T: Copy, const N: usize>(to: &mut [T], from: &[T; N]) {
+    match to.first_chunk_mut() {
+        Some(to) => *to = *from,
+        None => copy_some(to, from),
+    }
+}
+
+#[inline(never)]
+fn copy_some<T: Copy>(to: &mut [T], from: &[T]) {
+    copy(to, part(from, 0..to.len()));
+}
+
 /// `slice.copy_within(start..end, to)`, towards the front.
 #[inline(always)]
 pub(crate) fn move_within<T: Copy>(slice: &mut [T], start: usize, end: usize, to: usize) {

@@ -16,7 +16,7 @@ use crate::error::EncodeError;
 use crate::exponents;
 use crate::frame::{self, BASE_MAX, Encoding, PREFIX_LEN, ROTATED, Row, RowLayout, SourceType};
 use crate::pack;
-use crate::part::{copy, from, part, part_mut, split_mut};
+use crate::part::{copy_first, from, part, part_mut, split_mut};
 use crate::quantise::{self, Dither, Fitting, Grids, Start, Units, WordGrids};
 use crate::rotate::{self, Tile, Words};
 use crate::tile::{self, Ahead, MAX_TILE, Scale, Statistic};
@@ -803,9 +803,7 @@ impl<S: Simd, const N: usize, const G: usize> Part<S> for SelectRoughly<'_, S, N
             let Some(scores) = allocate::rough_entropies(s, &magnitudes, &logarithms) else {
                 return false;
             };
-            for (key, score) in keys.iter_mut().zip(scores) {
-                *key = allocate::key(score);
-            }
+            copy_first(keys, &array!(BLOCK, t => allocate::key(scores[t])));
         }
         let Some(close) = allocate::select_roughly(s, self.keys, self.count, self.map) else {
             return false;
@@ -1018,11 +1016,12 @@ impl RowJob<'_> {
             let mut len = pack::packed_len(G, width) * count;
             if header.encoding == Encoding::TileMixed {
                 wide = frame::bits_from(map, start) & ((1 << count) - 1);
+                let (hi, lo) = (header.hi, header.lo);
                 for t in 0..BLOCK {
-                    tiles.widths[t] = if wide >> t & 1 == 1 { header.hi } else { header.lo };
+                    tiles.widths[t] = lo + (wide >> t & 1) as u8 * (hi - lo);
                 }
                 let high = wide.count_ones() as usize;
-                len = pack::packed_len(G, header.hi) * high + pack::packed_len(G, header.lo) * (count - high);
+                len = pack::packed_len(G, hi) * high + pack::packed_len(G, lo) * (count - high);
             }
             if searched {
                 source.fill::<S, tile::Nothing, N, G>(s, start, tiles);
@@ -1140,9 +1139,7 @@ impl RowJob<'_> {
                     array!(BLOCK, t => tiles.orthonormal_range(t))
                 }
             };
-            for (key, score) in keys.iter_mut().zip(scores) {
-                *key = allocate::key(score);
-            }
+            copy_first(keys, &array!(BLOCK, t => allocate::key(scores[t])));
         }
         allocate::select(keys, count, End::Highest, map);
     }
@@ -1479,11 +1476,7 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
-        let described = block.grids.describe(&block.transforms);
-        match self.descriptors.first_chunk_mut() {
-            Some(descriptors) => *descriptors = described,
-            None => copy(self.descriptors, part(&described, 0..self.descriptors.len())),
-        }
+        copy_first(self.descriptors, &block.grids.describe(&block.transforms));
         let (grids, mut ahead, widths) = (&block.grids, block.ahead, &block.widths);
         if let Some(dither) = self.dither {
             let mut codes = self.codes;
@@ -1572,7 +1565,8 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
 /// The bytes at `start` that a tile's codes of 4 bits take.
 #[inline(always)]
 fn nibbles<const N: usize>(codes: &mut [u8], start: usize) -> Option<&mut [[u8; LANES / 2]; N]> {
-    let planes = codes.get_mut(start..)?.as_chunks_mut().0.first_chunk_mut();
+    let planes = codes.get_mut(start..start + N * LANES / 2)?.as_chunks_mut().0;
+    let planes = planes.first_chunk_mut();
     debug_assert!(planes.is_some(), "codes out of bounds");
     planes
 }
