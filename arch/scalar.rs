@@ -134,6 +134,9 @@ impl Simd for Scalar {
 
     const VECTORS: bool = false;
 
+    type Folded = Folded;
+    type FoldedWords = FoldedWords;
+    type LookedUp = LookedUp;
     type Scratch = [[f32; LANES]; 8];
     type Words = [[i16; LANES]; 8];
 

@@ -251,27 +251,24 @@ impl<S: Simd> Part<S> for Floats<'_> {
         bytes_of_tiles::<S, 1>(report, rng, s);
         bytes_of_tiles::<S, 2>(report, rng, s);
         bytes_of_tiles::<S, 4>(report, rng, s);
-        let v = s.load(&x);
-        let folded = |folded: Folded| widened(folded.map(|x| x.to_bits() as i32));
-        report.same("fold_add", folded(s.fold_add(v)), folded(Scalar.fold_add(x)));
-        report.equal("fold_min", folded(s.fold_min(v)), folded(Scalar.fold_min(x)));
-        report.equal("fold_max", folded(s.fold_max(v)), folded(Scalar.fold_max(x)));
+        // How far a vector is folded by itself is the level's own.
         let reduced = |reduced: [f32; BLOCK]| widened(reduced.map(|x| x.to_bits() as i32));
-        let a: [Folded; BLOCK] = core::array::from_fn(|_| core::array::from_fn(|_| rng.below(1e36)));
+        let a: [[f32; LANES]; BLOCK] = core::array::from_fn(|_| rng.lanes(|r| r.below(1e36)));
+        let v = array!(BLOCK, t => s.load(&a[t]));
         report.same(
-            "reduce_add",
-            reduced(s.reduce_add(&a)),
-            reduced(Scalar.reduce_add(&a)),
+            "fold_add, reduce_add",
+            reduced(s.reduce_add(&v.map(|v| s.fold_add(v)))),
+            reduced(Scalar.reduce_add(&a.map(|a| Scalar.fold_add(a)))),
         );
         report.equal(
-            "reduce_min",
-            reduced(s.reduce_min(&a)),
-            reduced(Scalar.reduce_min(&a)),
+            "fold_min, reduce_min",
+            reduced(s.reduce_min(&v.map(|v| s.fold_min(v)))),
+            reduced(Scalar.reduce_min(&a.map(|a| Scalar.fold_min(a)))),
         );
         report.equal(
-            "reduce_max",
-            reduced(s.reduce_max(&a)),
-            reduced(Scalar.reduce_max(&a)),
+            "fold_max, reduce_max",
+            reduced(s.reduce_max(&v.map(|v| s.fold_max(v)))),
+            reduced(Scalar.reduce_max(&a.map(|a| Scalar.fold_max(a)))),
         );
 
         // At every alignment.
@@ -399,8 +396,8 @@ fn words_of_tiles<S: Simd, const N: usize>(report: Report, rng: &mut Rng, s: S, 
             [found.1[t] as u32; LANES],
         );
     }
-    let (mut least, mut most) = ([[0; 16]; BLOCK], [[0; 16]; BLOCK]);
-    let mut largest = [[0; 16]; BLOCK];
+    let mut least = [<S::FoldedWords as bytemuck::Zeroable>::zeroed(); BLOCK];
+    let (mut most, mut largest) = (least, least);
     for v in 0..N {
         report.same("words_to_signed_bytes", b(s, signed.0[v]), b(Scalar, signed.1[v]));
         report.same("words_to_bytes", b(s, unsigned.0[v]), b(Scalar, unsigned.1[v]));
@@ -499,17 +496,18 @@ impl<S: Simd> Part<S> for Integers<'_> {
         let unaligned = stored[1..].first_chunk_mut().expect("as long as it was made");
         s.store_h(s.load_h(&x), unaligned);
         report.same("store_h", h(Scalar, *unaligned), h(Scalar, x));
-        let a: [FoldedWords; BLOCK] = core::array::from_fn(|_| core::array::from_fn(|_| rng.word()));
+        let a: [[i16; LANES]; BLOCK] = core::array::from_fn(|_| rng.lanes(Rng::word));
+        let v = array!(BLOCK, t => s.load_h(&a[t]));
         let reduced = |reduced: [i16; BLOCK]| widened(reduced.map(i32::from));
         report.same(
-            "reduce_min_h",
-            reduced(s.reduce_min_h(&a)),
-            reduced(Scalar.reduce_min_h(&a)),
+            "fold_min_h, reduce_min_h",
+            reduced(s.reduce_min_h(&v.map(|v| s.fold_min_h(v)))),
+            reduced(Scalar.reduce_min_h(&a.map(|a| Scalar.fold_min_h(a)))),
         );
         report.same(
-            "reduce_max_h",
-            reduced(s.reduce_max_h(&a)),
-            reduced(Scalar.reduce_max_h(&a)),
+            "fold_max_h, reduce_max_h",
+            reduced(s.reduce_max_h(&v.map(|v| s.fold_max_h(v)))),
+            reduced(Scalar.reduce_max_h(&a.map(|a| Scalar.fold_max_h(a)))),
         );
         for limit in [100.0, 255.0, 2000.0, 24_000.0] {
             words_of_tiles::<S, 1>(report, rng, s, limit);
@@ -569,7 +567,8 @@ impl Bytes<'_> {
         if rng.draw() % 8 == 0 {
             tables = [[64; 16], [-64; 16]];
         }
-        let (mut sums, mut expected) = ([[0; 8]; BLOCK], [[0; 8]; BLOCK]);
+        let mut sums = [<S::LookedUp as bytemuck::Zeroable>::zeroed(); BLOCK];
+        let mut expected = [[0; 8]; BLOCK];
         for t in 0..BLOCK {
             let mut a = a;
             a.as_flattened_mut().rotate_left(t);

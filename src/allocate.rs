@@ -1,7 +1,7 @@
 //! Who gets the wide code width: ranking keys, and the selection of the highest or lowest of them
 //! without moving or copying any.
 
-use crate::arch::{BLOCK, Folded, LANES, Simd, array};
+use crate::arch::{BLOCK, LANES, Simd, array};
 use crate::frame;
 use crate::part::{copy, part};
 use crate::rotate::Tile;
@@ -48,7 +48,7 @@ fn log2_of_each<S: Simd>(s: S, x: &[f32; BLOCK]) -> [f32; LANES] {
 /// Sums over a tile that give the Shannon entropy of its magnitudes `a`: of `a`, and of `a log2 a`. Those of tiles add
 /// up to those of their row.
 #[inline(always)]
-pub(crate) fn entropy_sums<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
+pub(crate) fn entropy_sums<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (S::Folded, S::Folded) {
     let mut magnitudes = s.splat(0.0);
     let mut logarithms = s.splat(0.0);
     for &x in x {
@@ -90,7 +90,7 @@ impl Statistic for RoughSums {
     const KEEPS: bool = false;
 
     #[inline(always)]
-    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
+    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (S::Folded, S::Folded) {
         let mut magnitudes = s.splat(0.0);
         let mut logarithms = s.splat(0.0);
         for &x in x {
@@ -330,7 +330,7 @@ mod tests {
 
     fn entropy<const N: usize>(x: &[[f32; LANES]; N]) -> f32 {
         let (magnitudes, logarithms) = entropy_sums::<_, N>(Scalar, x);
-        let whole = |folded: Folded| folded.iter().map(|&part| f64::from(part)).sum::<f64>();
+        let whole = |folded: [f32; 8]| folded.iter().map(|&part| f64::from(part)).sum::<f64>();
         entropies(Scalar, &[whole(magnitudes); BLOCK], &[whole(logarithms); BLOCK])[3]
     }
 

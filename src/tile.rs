@@ -1,7 +1,9 @@
 //! Tiles in and out of rows: loading with the channel exponents taken out, tails, and the statistics
 //! that decisions rest on.
 
-use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array};
+use bytemuck::{Pod, Zeroable};
+
+use crate::arch::{BLOCK, LANES, Part, Simd, array};
 use crate::element::Lanes;
 use crate::part::{copy, from, part_mut, split_mut};
 use crate::rotate::Tile;
@@ -68,7 +70,7 @@ pub(crate) fn run<T, const G: usize>(row: &[T], index: usize) -> &[T] {
 
 /// Run `index` of `row` as a whole tile, zeros beyond the row: `padded` holds it where the row ends.
 #[inline(always)]
-pub(crate) fn whole<'a, T: Copy + bytemuck::Zeroable, const G: usize>(
+pub(crate) fn whole<'a, T: Copy + Zeroable, const G: usize>(
     row: &'a [T],
     index: usize,
     padded: &'a mut [T; G],
@@ -91,7 +93,7 @@ pub(crate) trait Statistic {
     /// Whether the tiles are needed beside it.
     const KEEPS: bool = true;
 
-    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded);
+    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (S::Folded, S::Folded);
 }
 
 /// Least and largest values.
@@ -99,7 +101,7 @@ pub(crate) struct Bounds;
 
 impl Statistic for Bounds {
     #[inline(always)]
-    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
+    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (S::Folded, S::Folded) {
         (least(s, x), most(s, x))
     }
 }
@@ -111,8 +113,8 @@ impl Statistic for Nothing {
     const FOLDS: bool = false;
 
     #[inline(always)]
-    fn of<S: Simd, const N: usize>(_: S, _: &Tile<S, N>) -> (Folded, Folded) {
-        ([0.0; 8], [0.0; 8])
+    fn of<S: Simd, const N: usize>(_: S, _: &Tile<S, N>) -> (S::Folded, S::Folded) {
+        (Zeroable::zeroed(), Zeroable::zeroed())
     }
 }
 
@@ -127,7 +129,7 @@ pub(crate) fn load<S: Simd, E: Lanes, const N: usize, const G: usize>(
 ) {
     let (to, unused) = (
         core::slice::from_mut(to),
-        [&mut [[0.0; 8]; BLOCK], &mut [[0.0; 8]; BLOCK]],
+        [&mut Zeroable::zeroed(), &mut Zeroable::zeroed()],
     );
     load_several::<S, E, Nothing, N, G>(s, row, index, scale, to, unused, None);
 }
@@ -141,7 +143,7 @@ pub(crate) fn load_several<S: Simd, E: Lanes, F: Statistic, const N: usize, cons
     start: usize,
     scale: &Scale<'_>,
     to: &mut [[[f32; LANES]; N]],
-    folded: [&mut [Folded; BLOCK]; 2],
+    folded: [&mut [S::Folded; BLOCK]; 2],
     mut ahead: Option<Ahead>,
 ) {
     let elements = from(row, start * G);
@@ -284,7 +286,7 @@ pub(crate) fn store<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, to: &mut [[f3
 }
 
 #[inline(always)]
-pub(crate) fn least<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
+pub(crate) fn least<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::Folded {
     let mut low = x[0];
     for &x in &x[1..] {
         low = s.min(low, x);
@@ -293,7 +295,7 @@ pub(crate) fn least<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
 }
 
 #[inline(always)]
-pub(crate) fn most<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
+pub(crate) fn most<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::Folded {
     let mut high = x[0];
     for &x in &x[1..] {
         high = s.max(high, x);
@@ -303,7 +305,7 @@ pub(crate) fn most<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
 
 /// Sum over a tile: lanes accumulate over its vectors, then fold.
 #[inline(always)]
-pub(crate) fn sum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
+pub(crate) fn sum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::Folded {
     let mut acc = x[0];
     for &x in &x[1..] {
         acc = s.add(acc, x);
@@ -333,11 +335,20 @@ impl<S: Simd, const N: usize> Part<S> for Pad<'_, N> {
     }
 }
 
-/// What a single [`Folded`] comes to.
+/// What a single [`Simd::Folded`] comes to.
 #[inline(always)]
-pub(crate) fn single(folded: Folded, f: impl Fn(f32, f32) -> f32) -> f32 {
-    let [a, b, c, d, e, g, h, i] = folded;
-    f(f(f(a, e), f(c, h)), f(f(b, g), f(d, i)))
+pub(crate) fn single<F: Pod>(folded: F, f: impl Fn(f32, f32) -> f32) -> f32 {
+    let folded: &[f32] = bytemuck::try_cast_slice(core::slice::from_ref(&folded)).unwrap_or(&[]);
+    let mut lanes = [0.0; LANES / 2];
+    let mut len = folded.len().min(lanes.len());
+    copy(part_mut(&mut lanes, 0..len), folded);
+    while len > 1 {
+        len /= 2;
+        for i in 0..len {
+            lanes[i] = f(lanes[i], lanes[i + len]);
+        }
+    }
+    lanes[0]
 }
 
 /// Least and largest value of a single tile.

@@ -323,6 +323,9 @@ impl Neon {
 }
 
 impl Simd for Neon {
+    type Folded = Folded;
+    type FoldedWords = FoldedWords;
+    type LookedUp = LookedUp;
     type Scratch = [[f32; LANES]; 2 * BLOCK];
     type Words = [[i16; LANES]; 2 * BLOCK];
     type F = [float32x4_t; 8];

@@ -5,16 +5,22 @@
 
 use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
-use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Simd, array, first_of, one_at, walsh,
-    word_signs,
-};
+use crate::arch::{BLOCK, LANES, LINE, Line, Part, Simd, array, first_of, one_at, walsh, word_signs};
 
 /// Proof that the machine has AVX-512 F, BW, VL and VBMI, and what AVX2's token proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Avx512(Avx2);
 
 impl Avx512 {
+    /// Words are not folded one by one: a register is one vector.
+    #[inline(always)]
+    fn folded_words(self, a: __m512i) -> [i16; LANES] {
+        let mut lanes = [0; LANES];
+        // SAFETY: AVX-512 by the token; the array has the 32 words that are written.
+        unsafe { _mm512_storeu_epi16(lanes.as_mut_ptr(), a) };
+        lanes
+    }
+
     /// The token, where the machine has the instructions.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
@@ -44,30 +50,30 @@ macro_rules! each {
     };
 }
 
-/// The first two folds: lanes 16 apart are registers apart, lanes 8 apart halves.
+/// The first fold, to a register: lanes 16 apart are registers apart.
 macro_rules! fold {
-    ($wide:ident, $f:ident, $a:expr) => {{
-        let a = avx512!(_mm512_castps_si512($wide($a[0], $a[1])));
-        let folded = avx512!($f(
-            _mm256_castsi256_ps(_mm512_castsi512_si256(a)),
-            _mm256_castsi256_ps(_mm512_extracti64x4_epi64::<1>(a))
-        ));
-        let mut lanes = [0.0; 8];
-        // SAFETY: AVX2 by the token; the array has the eight floats that are written.
-        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), folded) };
+    ($f:ident, $a:expr) => {{
+        let mut lanes = [0.0; 16];
+        // SAFETY: AVX-512 by the token; the array has the 16 floats that are written.
+        unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), $f($a[0], $a[1])) };
         lanes
     }};
 }
 
-/// The last three folds of sixteen vectors, transposed: each fold takes two registers of two, four or eight at once.
+/// The last four folds of sixteen vectors, transposed: each fold takes two registers of one, two, four or eight at once.
 macro_rules! reduce {
     ($f:ident, $a:expr) => {{
-        let a: &[f32; 8 * BLOCK] = $a.as_flattened().first_chunk().unwrap_or(&[0.0; 8 * BLOCK]);
+        let a: &[[f32; 16]; BLOCK] = $a;
         let mut reduced = [0.0; BLOCK];
         // SAFETY: AVX-512 by the token; the arrays have the 16 floats that are read or written at a time.
         unsafe {
-            // Vectors 2 i and 2 i + 1.
-            let two = array!(8, i => _mm512_loadu_ps(a.as_ptr().add(16 * i)));
+            let two = array!(8, i => {
+                let a = [_mm512_loadu_ps(a[2 * i].as_ptr()), _mm512_loadu_ps(a[2 * i + 1].as_ptr())];
+                $f(
+                    _mm512_shuffle_f32x4::<0b01_00_01_00>(a[0], a[1]),
+                    _mm512_shuffle_f32x4::<0b11_10_11_10>(a[0], a[1]),
+                )
+            });
             let four = array!(4, i => $f(
                 _mm512_shuffle_f32x4::<0b10_00_10_00>(two[2 * i], two[2 * i + 1]),
                 _mm512_shuffle_f32x4::<0b11_01_11_01>(two[2 * i], two[2 * i + 1])
@@ -126,26 +132,20 @@ macro_rules! pack_words {
     }};
 }
 
-/// Folds words to sixteen.
-macro_rules! fold_words {
-    ($f:ident, $a:expr) => {{
-        let a = $a;
-        let folded = avx512!($f(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)));
-        let mut lanes = [0; 16];
-        // SAFETY: AVX2 by the token; the array has the 16 words that are written.
-        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), folded) };
-        lanes
-    }};
-}
-
-/// The other folds of sixteen vectors, transposed as by [`reduce`].
+/// The folds of sixteen vectors of words, transposed as by [`reduce`].
 macro_rules! reduce_words {
     ($f:ident, $a:expr) => {{
-        let a: &[i16; 16 * BLOCK] = $a.as_flattened().first_chunk().unwrap_or(&[0; 16 * BLOCK]);
+        let a: &[[i16; LANES]; BLOCK] = $a;
         let mut reduced = [0; BLOCK];
         // SAFETY: AVX-512 by the token; the arrays have the 32 or 16 words that are read or written at a time.
         unsafe {
-            let two = array!(8, i => _mm512_loadu_epi16(a.as_ptr().add(32 * i)));
+            let two = array!(8, i => {
+                let a = [_mm512_loadu_epi16(a[2 * i].as_ptr()), _mm512_loadu_epi16(a[2 * i + 1].as_ptr())];
+                $f(
+                    _mm512_shuffle_i64x2::<0b01_00_01_00>(a[0], a[1]),
+                    _mm512_shuffle_i64x2::<0b11_10_11_10>(a[0], a[1]),
+                )
+            });
             let four = array!(4, i => $f(
                 _mm512_shuffle_i64x2::<0b10_00_10_00>(two[2 * i], two[2 * i + 1]),
                 _mm512_shuffle_i64x2::<0b11_01_11_01>(two[2 * i], two[2 * i + 1])
@@ -525,6 +525,9 @@ impl Avx512 {
 }
 
 impl Simd for Avx512 {
+    type Folded = [f32; 16];
+    type FoldedWords = [i16; 32];
+    type LookedUp = [i32; 16];
     type Scratch = [[f32; LANES]; 2 * BLOCK];
     type Words = [[i16; LANES]; 2 * BLOCK];
     type F = [__m512; 2];
@@ -719,27 +722,27 @@ impl Simd for Avx512 {
         })
     }
     #[inline(always)]
-    fn fold_add(self, a: Self::F) -> Folded {
-        fold!(_mm512_add_ps, _mm256_add_ps, a)
+    fn fold_add(self, a: Self::F) -> Self::Folded {
+        fold!(_mm512_add_ps, a)
     }
     #[inline(always)]
-    fn fold_min(self, a: Self::F) -> Folded {
-        fold!(_mm512_min_ps, _mm256_min_ps, a)
+    fn fold_min(self, a: Self::F) -> Self::Folded {
+        fold!(_mm512_min_ps, a)
     }
     #[inline(always)]
-    fn fold_max(self, a: Self::F) -> Folded {
-        fold!(_mm512_max_ps, _mm256_max_ps, a)
+    fn fold_max(self, a: Self::F) -> Self::Folded {
+        fold!(_mm512_max_ps, a)
     }
     #[inline(always)]
-    fn reduce_add(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+    fn reduce_add(self, a: &[Self::Folded; BLOCK]) -> [f32; BLOCK] {
         reduce!(_mm512_add_ps, a)
     }
     #[inline(always)]
-    fn reduce_min(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+    fn reduce_min(self, a: &[Self::Folded; BLOCK]) -> [f32; BLOCK] {
         reduce!(_mm512_min_ps, a)
     }
     #[inline(always)]
-    fn reduce_max(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
+    fn reduce_max(self, a: &[Self::Folded; BLOCK]) -> [f32; BLOCK] {
         reduce!(_mm512_max_ps, a)
     }
 
@@ -856,9 +859,11 @@ impl Simd for Avx512 {
         self.0.or_b(a, b)
     }
     #[inline(always)]
-    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> LookedUp {
+    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> Self::LookedUp {
         if N == 1 {
-            return self.0.sums_looked_up(tables, at);
+            let mut folded = [0; 16];
+            folded[..8].copy_from_slice(&self.0.sums_looked_up(tables, at));
+            return folded;
         }
         let sums = array!(2, i => {
             // SAFETY: AVX-512 by the token; the table has the 16 bytes that are read.
@@ -875,23 +880,27 @@ impl Simd for Avx512 {
                 sums
             })
         });
-        let mut folded = [0; 8];
-        // SAFETY: AVX-512 by the token; the array has the 32 bytes that are written.
+        let mut folded = [0; 16];
+        // SAFETY: AVX-512 by the token; the array has the 64 bytes that are written.
         unsafe {
             let both = _mm512_add_epi64(sums[0], _mm512_slli_epi64::<32>(sums[1]));
-            let both = _mm256_add_epi64(_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64::<1>(both));
-            _mm256_storeu_si256(folded.as_mut_ptr().cast(), both);
+            _mm512_storeu_epi32(folded.as_mut_ptr(), both);
         }
         folded
     }
     /// As AVX2's, of twice as many.
     #[inline(always)]
-    fn reduce_looked_up<const N: usize>(self, a: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
-        let a: &[i32; 8 * BLOCK] = a.as_flattened().first_chunk().unwrap_or(&[0; 8 * BLOCK]);
+    fn reduce_looked_up<const N: usize>(self, a: &[Self::LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
         let mut reduced = [[0; BLOCK]; 2];
         // SAFETY: AVX-512 by the token; the arrays have the 16 numbers that are read or written at a time.
         unsafe {
-            let two = array!(8, i => _mm512_loadu_epi32(a.as_ptr().add(16 * i)));
+            let two = array!(8, i => {
+                let a = [_mm512_loadu_epi32(a[2 * i].as_ptr()), _mm512_loadu_epi32(a[2 * i + 1].as_ptr())];
+                _mm512_add_epi64(
+                    _mm512_shuffle_i64x2::<0b01_00_01_00>(a[0], a[1]),
+                    _mm512_shuffle_i64x2::<0b11_10_11_10>(a[0], a[1]),
+                )
+            });
             let four = array!(4, i => _mm512_add_epi64(
                 _mm512_shuffle_i64x2::<0b10_00_10_00>(two[2 * i], two[2 * i + 1]),
                 _mm512_shuffle_i64x2::<0b11_01_11_01>(two[2 * i], two[2 * i + 1])
@@ -1006,19 +1015,19 @@ impl Simd for Avx512 {
         avx512!(_mm512_mulhrs_epi16(a, b))
     }
     #[inline(always)]
-    fn fold_min_h(self, a: Self::H) -> FoldedWords {
-        fold_words!(_mm256_min_epi16, a)
+    fn fold_min_h(self, a: Self::H) -> Self::FoldedWords {
+        self.folded_words(a)
     }
     #[inline(always)]
-    fn fold_max_h(self, a: Self::H) -> FoldedWords {
-        fold_words!(_mm256_max_epi16, a)
+    fn fold_max_h(self, a: Self::H) -> Self::FoldedWords {
+        self.folded_words(a)
     }
     #[inline(always)]
-    fn reduce_min_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+    fn reduce_min_h(self, a: &[Self::FoldedWords; BLOCK]) -> [i16; BLOCK] {
         reduce_words!(_mm512_min_epi16, a)
     }
     #[inline(always)]
-    fn reduce_max_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
+    fn reduce_max_h(self, a: &[Self::FoldedWords; BLOCK]) -> [i16; BLOCK] {
         reduce_words!(_mm512_max_epi16, a)
     }
     /// Each 128 bits have four lanes of either register: bits 3, 2, 4, 1 and 0 of a lane's number, from the highest of its

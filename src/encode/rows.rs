@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use super::{EncodeStats, Plan};
 use crate::allocate::{self, End, RoughSums};
-use crate::arch::{BLOCK, Folded, FoldedWords, Kernel, LANES, LINE, LookedUp, Part, Scalar, Simd, array};
+use crate::arch::{BLOCK, Kernel, LANES, LINE, Part, Scalar, Simd, array};
 use crate::config::{Allocation, Config, Effort, Granularity, Rank, Rotation, Rounding};
 use crate::decode::portable;
 use crate::element::{Element, Elements, Lanes, with_elements};
@@ -56,8 +56,8 @@ struct Block<S: Simd, const N: usize> {
     /// Their coefficients; then codes with four fractional bits, of either, in the lower half of a tile's room.
     words: S::Words,
     /// What reductions are made from: folded numbers or words, or phases.
-    first: [Folded; BLOCK],
-    second: [Folded; BLOCK],
+    first: [S::Folded; BLOCK],
+    second: [S::Folded; BLOCK],
     /// Tiles.
     count: usize,
     /// Least and largest values: elements, or coefficients `H x' / G`.
@@ -85,8 +85,8 @@ impl<S: Simd, const N: usize> Block<S, N> {
         Self {
             scratch: bytemuck::Zeroable::zeroed(),
             words: bytemuck::Zeroable::zeroed(),
-            first: [[0.0; 8]; BLOCK],
-            second: [[0.0; 8]; BLOCK],
+            first: bytemuck::Zeroable::zeroed(),
+            second: bytemuck::Zeroable::zeroed(),
             count: 0,
             low: [0.0; BLOCK],
             high: [0.0; BLOCK],
@@ -209,7 +209,7 @@ impl<S: Simd, const N: usize> Block<S, N> {
 
     #[inline(always)]
     fn fold_word_bounds(&mut self, s: S, t: usize, words: &Words<S, N>) {
-        let (least, most): (&mut [FoldedWords; BLOCK], &mut [FoldedWords; BLOCK]) = (
+        let (least, most): (&mut [S::FoldedWords; BLOCK], &mut [S::FoldedWords; BLOCK]) = (
             bytemuck::cast_mut(&mut self.first),
             bytemuck::cast_mut(&mut self.second),
         );
@@ -233,7 +233,7 @@ impl<S: Simd, const N: usize> Block<S, N> {
         for &words in &words[1..] {
             peak = s.max_h(peak, s.abs_h(words));
         }
-        let peaks: &mut [FoldedWords; BLOCK] = bytemuck::cast_mut(&mut self.first);
+        let peaks: &mut [S::FoldedWords; BLOCK] = bytemuck::cast_mut(&mut self.first);
         peaks[t % BLOCK] = s.fold_max_h(peak);
     }
 
@@ -325,7 +325,7 @@ fn set_bits(mut bits: u32) -> impl Iterator<Item = usize> {
 }
 
 #[inline(always)]
-fn folded_words<S: Simd, const N: usize>(s: S, words: &Words<S, N>) -> (FoldedWords, FoldedWords) {
+fn folded_words<S: Simd, const N: usize>(s: S, words: &Words<S, N>) -> (S::FoldedWords, S::FoldedWords) {
     let (mut low, mut high) = (words[0], words[0]);
     for &words in &words[1..] {
         (low, high) = (s.min_h(low, words), s.max_h(high, words));
@@ -413,7 +413,7 @@ impl<S: Simd, F: Statistic, const N: usize, const G: usize> Part<S> for Fill<'_,
         let (first, second) = (&mut block.first, &mut block.second);
         // Reductions are of all, and what words left there may be no numbers.
         for t in block.count..BLOCK {
-            (first[t], second[t]) = ([0.0; 8], [0.0; 8]);
+            (first[t], second[t]) = (bytemuck::Zeroable::zeroed(), bytemuck::Zeroable::zeroed());
         }
         let to = block.scratch.as_mut().as_chunks_mut::<N>().0;
         let to = part_mut(to, 0..block.count);
@@ -1409,7 +1409,7 @@ impl<S: Simd, const N: usize> Block<S, N> {
 
     #[inline(always)]
     fn set_phase(&mut self, s: S, t: usize, fractions: rotate::Codes<S, N>) {
-        let phases: &mut [LookedUp; BLOCK] = bytemuck::cast_mut(&mut self.first);
+        let phases: &mut [S::LookedUp; BLOCK] = bytemuck::cast_mut(&mut self.first);
         phases[t % BLOCK] = quantise::phase(s, fractions);
     }
 
