@@ -533,7 +533,7 @@ pub(crate) trait Simd: Copy {
     /// The same, 128 added.
     fn words_to_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N];
     /// Of two at once in the order of [`Simd::wht_words`], each at most 127 in magnitude: [`Simd::least`] of
-    /// [`Simd::sign_ranges`].
+    /// [`Simd::sign_ranges`]. Of one of which a word is more, any row.
     #[inline(always)]
     fn narrowest_two<const N: usize>(self, a: [[Self::H; N]; 2]) -> [usize; 2] {
         let ranges = self.sign_ranges_two(array!(2, t => self.words_to_signed_bytes(a[t])));

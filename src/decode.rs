@@ -11,7 +11,7 @@ use core::ops::Range;
 
 use half::{bf16, f16};
 
-use crate::arch::{Kernel, LANES, Level, Part, Simd, array};
+use crate::arch::{BLOCK, Kernel, LANES, Level, Part, Simd, array};
 use crate::checksum::{self, Checksum, RUN};
 use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
@@ -567,6 +567,14 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
     }
 }
 
+/// The number of the lowest bit that is set, which is taken away.
+#[inline(always)]
+fn next_bit(bits: &mut u32) -> usize {
+    let lowest = bits.trailing_zeros() as usize;
+    *bits &= bits.wrapping_sub(1);
+    lowest
+}
+
 /// At most [`SORTED`] tiles of 4-bit codes.
 struct Nibbles<'s, 'k, E, const G: usize, const LINES: bool> {
     base: u8,
@@ -581,35 +589,44 @@ impl<E: Lanes, const G: usize, const LINES: bool> Nibbles<'_, '_, E, G, LINES> {
     /// The number of a tile whose transform means nothing, where one does.
     #[inline(always)]
     fn decode<S: Simd, const N: usize>(&mut self, s: S) -> Result<(), usize> {
-        // No branch on what a tile is.
-        let (mut rotated, mut plain) = ([0u8; SORTED], [0u8; SORTED]);
-        let (mut count, mut plain_count) = (0, 0);
-        for (t, descriptor) in self.descriptors.iter().enumerate() {
-            let [_, _, _, transform] = *descriptor;
-            if transform != 0 && (transform & ROTATED == 0 || usize::from(transform & !ROTATED) >= G) {
-                return Err(t);
+        let mut transforms = [0; SORTED];
+        match self.descriptors.first_chunk::<SORTED>() {
+            Some(descriptors) => transforms = array!(SORTED, t => descriptors[t][3]),
+            None => {
+                for (transform, descriptor) in transforms.iter_mut().zip(self.descriptors) {
+                    *transform = descriptor[3];
+                }
             }
-            rotated[count % SORTED] = t as u8;
-            plain[plain_count % SORTED] = t as u8;
-            count += usize::from(transform >> 7);
-            plain_count += usize::from(transform >> 7 ^ 1);
         }
-        let (pairs, single) = part(&rotated, 0..count).as_chunks::<2>();
-        for &[a, b] in pairs {
-            let (a, b) = (usize::from(a), usize::from(b));
+        let means_nothing = |transform: u8| (transform != 0) & (usize::from(transform ^ ROTATED) >= G);
+        let mut nothing = false;
+        for transform in transforms {
+            nothing |= means_nothing(transform);
+        }
+        if nothing {
+            return Err(transforms.into_iter().position(means_nothing).unwrap_or(0));
+        }
+        // No branch on what a tile is: a bit for each.
+        let [low, high] = bytemuck::cast_ref::<_, [[u8; BLOCK]; 2]>(&transforms);
+        let mut rotated = s.at_least(low, ROTATED) | s.at_least(high, ROTATED) << BLOCK;
+        let mut plain = !rotated & (u32::MAX >> (SORTED - self.descriptors.len().clamp(1, SORTED)));
+        while rotated.count_ones() > 1 {
+            let (a, b) = (next_bit(&mut rotated), next_bit(&mut rotated));
             let [first, second]: [Packed<S, N>; 2] = [self.tile(s, a), self.tile(s, b)];
             let n = s.wht_nibbles_two([first.codes, second.codes], [first.pivot(), second.pivot()]);
             self.put(s, a, &first, first.rotated(s, s.wht_nibbles_end(n[0])));
             self.put(s, b, &second, second.rotated(s, s.wht_nibbles_end(n[1])));
         }
-        for &t in single {
-            let tile: Packed<S, N> = self.tile(s, usize::from(t));
+        if rotated != 0 {
+            let t = next_bit(&mut rotated);
+            let tile: Packed<S, N> = self.tile(s, t);
             let n = s.wht_nibbles_end(s.wht_nibbles(tile.codes, tile.pivot()));
-            self.put(s, usize::from(t), &tile, tile.rotated(s, n));
+            self.put(s, t, &tile, tile.rotated(s, n));
         }
-        for &t in part(&plain, 0..plain_count) {
-            let tile: Packed<S, N> = self.tile(s, usize::from(t));
-            self.put(s, usize::from(t), &tile, tile.plain(s));
+        while plain != 0 {
+            let t = next_bit(&mut plain);
+            let tile: Packed<S, N> = self.tile(s, t);
+            self.put(s, t, &tile, tile.plain(s));
         }
         Ok(())
     }

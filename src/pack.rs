@@ -234,6 +234,19 @@ mod tests {
     use super::*;
     use crate::arch::Scalar;
 
+    #[test]
+    fn bits_before_are_sums() {
+        for seed in 0..200usize {
+            let widths: [u8; BLOCK] =
+                array!(BLOCK, t => if seed == 0 { 8 } else { (seed * (2 * t + 3) % 9) as u8 });
+            let mut before = 0;
+            for (width, bits) in widths.into_iter().zip(bits_before(&widths)) {
+                assert_eq!(bits, before, "{widths:?}");
+                before += width;
+            }
+        }
+    }
+
     fn round_trip<const N: usize>() {
         let g = N * LANES;
         for width in 0..=8u8 {

@@ -52,10 +52,11 @@ pub(crate) fn copy<T: Copy>(to: &mut [T], from: &[T]) {
     }
 }
 
-/// `to.copy_from_slice(&from[..to.len()])`. Mostly all of `from` is copied: the rest is a function of its own, so that all of
-/// it is made at once and where it goes to.
+/// `to.copy_from_slice(&from[..to.len()])`. Copying less than all is a function of its own, so that all of it is made at once, and
+/// where it goes to.
 #[inline(always)]
 pub(crate) fn copy_first<T: Copy, const N: usize>(to: &mut [T], from: &[T; N]) {
+    debug_assert!(to.len() <= N, "more copied than there is");
     match to.first_chunk_mut() {
         Some(to) => *to = *from,
         None => copy_some(to, from),

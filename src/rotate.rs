@@ -76,12 +76,13 @@ pub(crate) fn word_spectrum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, facto
 /// Steps of the largest coefficient in which [`pivot_ranges`] counts.
 pub(crate) const RANGE_STEPS: f32 = 127.0;
 
-/// What brings words of which `peak` is the largest magnitude to [`RANGE_STEPS`] and not above, over 2^15.
+/// What brings words of which `peak` is the largest magnitude to [`RANGE_STEPS`] and not above, over 2^15. Magnitudes of -2^15
+/// count as nothing in it: words of such a tile were limited, and it stays plain whatever its pivot.
 #[inline(always)]
 pub(crate) fn range_factor(peak: i16) -> i16 {
     let (peak, least) = (f32::from(peak), RANGE_STEPS * 32768.0 / WORD_LIMIT);
     let factor = RANGE_STEPS * 32768.0 / if peak > least { peak } else { least };
-    // Rounded down, but for what is next to nothing: a conversion to integers is none that becomes vectors.
+    // Rounded down, or up by a thousandth: compilers make no vectors of a conversion to i16.
     (factor - 0.499 + ROUNDER).to_bits() as i16
 }
 

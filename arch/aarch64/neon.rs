@@ -456,9 +456,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
-        let bits = bytes_of(&LANE_BITS);
-        // SAFETY: NEON is part of the target; the array has the 16 bytes that are read.
-        let a = unsafe { vld1q_u8(a.as_ptr()) };
+        let (a, bits) = (bytes_of(a), bytes_of(&LANE_BITS));
         neon!({
             let set = vandq_u8(vcgeq_u8(a, vdupq_n_u8(least)), bits);
             u32::from(vaddv_u8(vget_low_u8(set))) | u32::from(vaddv_u8(vget_high_u8(set))) << 8

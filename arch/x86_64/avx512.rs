@@ -16,8 +16,7 @@ impl Avx512 {
     #[inline(always)]
     fn folded_words(self, a: __m512i) -> [i16; LANES] {
         let mut lanes = [0; LANES];
-        // SAFETY: AVX-512 by the token; the array has the 32 words that are written.
-        unsafe { _mm512_storeu_epi16(lanes.as_mut_ptr(), a) };
+        self.store_h(a, &mut lanes);
         lanes
     }
 
@@ -113,7 +112,7 @@ macro_rules! pack {
 /// Words of N vectors by `$pack` to bytes, two vectors at a time, ordered by `$order`, the bits of `$flipped` flipped.
 macro_rules! pack_words {
     ($pack:ident, $order:expr, $flipped:expr, $a:expr) => {{
-        let (order, a): (&Indices<i8, 64>, _) = ($order, $a);
+        let (order, a): (&Aligned<i8, 64>, _) = ($order, $a);
         // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
         let order = unsafe { _mm512_loadu_epi8(order.0.as_ptr()) };
         let mut bytes = [avx512!(_mm256_setzero_si256()); N];
@@ -168,36 +167,36 @@ macro_rules! reduce_words {
     }};
 }
 
-/// 64 bytes of indices for a permutation.
+/// What is loaded by 64 bytes, from lines of the caches: indices for permutations, signs.
 #[repr(align(64))]
-struct Indices<T, const N: usize>([T; N]);
+struct Aligned<T, const N: usize>([T; N]);
 
 /// The low bytes of the i32 of two registers; the upper half means nothing.
-static LOW_BYTES: Indices<i8, 64> = {
+static LOW_BYTES: Aligned<i8, 64> = {
     let mut indices = [0; 64];
     let mut i = 0;
     while i < 64 {
         indices[i] = (4 * (i % LANES)) as i8;
         i += 1;
     }
-    Indices(indices)
+    Aligned(indices)
 };
 
 /// The upper halves of the i32 of two registers.
-static UPPER_WORDS: Indices<i16, 32> = {
+static UPPER_WORDS: Aligned<i16, 32> = {
     let mut indices = [0; 32];
     let mut i = 0;
     while i < 32 {
         indices[i] = (2 * i + 1) as i16;
         i += 1;
     }
-    Indices(indices)
+    Aligned(indices)
 };
 
 /// What undoes the exchanges of [`Avx512::wht`]: from where, for either register, lanes come that were left in the
 /// order of bits 3, 4, 2 and 1 of their number in the register that bit 0 is.
-static UNDO: [Indices<i32, 16>; 2] = {
-    let mut tables = [Indices([0; 16]), Indices([0; 16])];
+static UNDO: [Aligned<i32, 16>; 2] = {
+    let mut tables = [Aligned([0; 16]), Aligned([0; 16])];
     let mut e = 0;
     while e < LANES as i32 {
         let at = (e & 1) << 4 | (e >> 3 & 1) << 3 | (e >> 4 & 1) << 2 | (e >> 2 & 1) << 1 | e >> 1 & 1;
@@ -209,8 +208,8 @@ static UNDO: [Indices<i32, 16>; 2] = {
 
 /// Where the bytes of two vectors come from once their four registers are packed to words and these to bytes, each 128
 /// bits of which have four lanes of each.
-static PACKED: Indices<i8, 64> = {
-    let mut table = Indices([0; 64]);
+static PACKED: Aligned<i8, 64> = {
+    let mut table = Aligned([0; 64]);
     let mut e = 0;
     while e < 2 * LANES {
         table.0[e] = (e % 16 / 4 * 16 + e / 16 * 4 + e % 4) as i8;
@@ -243,11 +242,12 @@ const fn word_at(at: usize, vectors: usize) -> usize {
 }
 
 /// 1 and -1 by which the words of one vector are multiplied for a row of the matrix.
-static WORD_SIGNS: [[i16; LANES]; 2 * LANES] = word_signs(array!(LANES, at => word_at(at, 1)));
+static WORD_SIGNS: Aligned<[i16; LANES], { 2 * LANES }> =
+    Aligned(word_signs(array!(LANES, at => word_at(at, 1))));
 
 /// The same of two vectors: a multiplication by what lies in memory is one operation, where masks are two.
-static PAIR_SIGNS: [Indices<[i16; LANES], 2>; 2 * LANES] = {
-    let mut table = [const { Indices([[0; LANES]; 2]) }; 2 * LANES];
+static PAIR_SIGNS: [Aligned<[i16; LANES], 2>; 2 * LANES] = {
+    let mut table = [const { Aligned([[0; LANES]; 2]) }; 2 * LANES];
     let mut row = 0;
     while row < table.len() {
         let mut at = 0;
@@ -262,8 +262,8 @@ static PAIR_SIGNS: [Indices<[i16; LANES], 2>; 2 * LANES] = {
 
 /// Where the bytes of these words come from once they are packed, each 128 bits of which have eight of each register; one
 /// vector is packed beside itself.
-static PACKED_WORDS: [Indices<i8, 64>; 2] = {
-    let mut tables = [Indices([0; 64]), Indices([0; 64])];
+static PACKED_WORDS: [Aligned<i8, 64>; 2] = {
+    let mut tables = [Aligned([0; 64]), Aligned([0; 64])];
     let mut at = 0;
     while at < 64 {
         let two = word_at(at, 2);
@@ -277,8 +277,8 @@ static PACKED_WORDS: [Indices<i8, 64>; 2] = {
 
 /// Where the range about each pivot is that [`Avx512::narrowest_two`] finds: bits 5, 1, 3, 0, 2 and 4 of the pivot, from the
 /// highest of its place down.
-static RANGES: Indices<i8, 64> = {
-    let mut table = Indices([0; 64]);
+static RANGES: Aligned<i8, 64> = {
+    let mut table = Aligned([0; 64]);
     let mut pivot = 0;
     while pivot < 2 * LANES {
         let low = (pivot & 1) << 2 | (pivot >> 2 & 1) << 1 | pivot >> 4 & 1;
@@ -294,14 +294,14 @@ const fn nibble_at(at: usize) -> usize {
 }
 
 /// The order of [`nibble_at`] within each half.
-static NIBBLES: Indices<i8, 64> = {
+static NIBBLES: Aligned<i8, 64> = {
     let mut indices = [0; 64];
     let mut at = 0;
     while at < 64 {
         indices[at] = (at / LANES * LANES + nibble_at(at % LANES)) as i8;
         at += 1;
     }
-    Indices(indices)
+    Aligned(indices)
 };
 
 /// A bit for each of 32 nibbles in that order: which the row of the matrix negates.
@@ -1080,7 +1080,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N] {
         if N == 1 {
-            let signs = self.load_h(&WORD_SIGNS[row % WORD_SIGNS.len()]);
+            let signs = self.load_h(&WORD_SIGNS.0[row % WORD_SIGNS.0.len()]);
             return array!(N, v => avx512!(_mm512_mullo_epi16(a[v], signs)));
         }
         let signs = &PAIR_SIGNS[row % PAIR_SIGNS.len()].0;

@@ -1565,10 +1565,9 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
 /// The bytes at `start` that a tile's codes of 4 bits take.
 #[inline(always)]
 fn nibbles<const N: usize>(codes: &mut [u8], start: usize) -> Option<&mut [[u8; LANES / 2]; N]> {
-    let planes = codes.get_mut(start..start + N * LANES / 2)?.as_chunks_mut().0;
-    let planes = planes.first_chunk_mut();
-    debug_assert!(planes.is_some(), "codes out of bounds");
-    planes
+    let codes = codes.get_mut(start..start + N * LANES / 2);
+    debug_assert!(codes.is_some(), "codes out of bounds");
+    codes?.as_chunks_mut().0.first_chunk_mut()
 }
 
 /// The search of [`Effort::Best`] for transforms and grids: plain, and rotated about the pivots of the narrowest ranges.
