@@ -44,6 +44,14 @@ pub(crate) const BLOCK: usize = 16;
 /// again leaves the integer.
 pub(crate) const ROUNDER: f32 = 12_582_912.0;
 
+/// The number of the lowest bit that is set, which is taken away; 32 where none is.
+#[inline(always)]
+pub(crate) fn next_bit(bits: &mut u32) -> usize {
+    let lowest = bits.trailing_zeros() as usize;
+    *bits &= bits.wrapping_sub(1);
+    lowest
+}
+
 /// A vector folded to eight lanes: see [`Simd::Folded`].
 type Folded = [f32; 8];
 

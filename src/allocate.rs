@@ -1,7 +1,7 @@
 //! Who gets the wide code width: ranking keys, and the selection of the highest or lowest of them
 //! without moving or copying any.
 
-use crate::arch::{BLOCK, LANES, Simd, array};
+use crate::arch::{BLOCK, LANES, Simd, array, next_bit};
 use crate::frame;
 use crate::part::{copy, part};
 use crate::rotate::Tile;
@@ -204,9 +204,8 @@ pub(crate) fn select_roughly<S: Simd>(s: S, keys: &[[u8; 4]], count: usize, map:
         high += above.count_ones();
         copy(map, part(&above.to_le_bytes(), 0..map.len()));
         while near != 0 {
-            *close.tiles.get_mut(close.count)? = (LANES * i) as u32 + near.trailing_zeros();
+            *close.tiles.get_mut(close.count)? = (LANES * i + next_bit(&mut near)) as u32;
             close.count += 1;
-            near &= near - 1;
         }
     }
     close.wanted = count.saturating_sub(high as usize);

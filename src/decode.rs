@@ -11,7 +11,7 @@ use core::ops::Range;
 
 use half::{bf16, f16};
 
-use crate::arch::{BLOCK, Kernel, LANES, Level, Part, Simd, array};
+use crate::arch::{BLOCK, Kernel, LANES, Level, Part, Simd, array, next_bit};
 use crate::checksum::{self, Checksum, RUN};
 use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
@@ -565,14 +565,6 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
         }
         Ok(rest)
     }
-}
-
-/// The number of the lowest bit that is set, which is taken away.
-#[inline(always)]
-fn next_bit(bits: &mut u32) -> usize {
-    let lowest = bits.trailing_zeros() as usize;
-    *bits &= bits.wrapping_sub(1);
-    lowest
 }
 
 /// At most [`SORTED`] tiles of 4-bit codes.

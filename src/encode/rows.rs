@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use super::{EncodeStats, Plan};
 use crate::allocate::{self, End, RoughSums};
-use crate::arch::{BLOCK, Kernel, LANES, LINE, Part, Scalar, Simd, array};
+use crate::arch::{BLOCK, Kernel, LANES, LINE, Part, Scalar, Simd, array, next_bit};
 use crate::config::{Allocation, Config, Effort, Granularity, Rank, Rotation, Rounding};
 use crate::decode::portable;
 use crate::element::{Element, Elements, Lanes, with_elements};
@@ -303,23 +303,11 @@ impl<S: Simd, const N: usize> Block<S, N> {
     }
 }
 
-/// A bit for each tile of a block of which this is so. A closure would be compiled without the level's instructions.
-macro_rules! bits {
-    ($s:expr, $t:ident => $so:expr) => {{
-        let mut so = [0u8; BLOCK];
-        for $t in 0..BLOCK {
-            so[$t] = u8::from($so);
-        }
-        $s.at_least(&so, 1)
-    }};
-}
-
 /// The numbers of the bits that are set.
 #[inline(always)]
 fn set_bits(mut bits: u32) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
-        let lowest = bits.trailing_zeros() as usize;
-        bits &= bits.wrapping_sub(1);
+        let lowest = next_bit(&mut bits);
         (lowest < 32).then_some(lowest % BLOCK)
     })
 }
@@ -536,10 +524,12 @@ fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: 
         ahead.prefetch_next::<S, N>(s, 0);
         others[t] = tile::count_above(s, &block.elements(s, t), tau, peaks[t]);
     }
-    block.worded = bits!(s, t => {
+    let mut alone = [0; BLOCK];
+    for t in 0..BLOCK {
         let itself = u32::from(tau * peaks[t] > peaks[t]);
-        (peaks[t] > 0.0) & (tau < f32::INFINITY) & (others[t] == itself)
-    });
+        alone[t] = u8::from((peaks[t] > 0.0) & (tau < f32::INFINITY) & (others[t] == itself));
+    }
+    block.worded = s.at_least(&alone, 1);
     // Which ones is no branch's to guess.
     for t in set_bits(block.worded) {
         let x = block.elements(s, t);
