@@ -7,22 +7,22 @@ use super::crc32::shifted;
 #[cfg(target_arch = "x86_64")]
 use super::x86_64::crc32 as machine;
 
-/// The registers that `bytes` starts with reduced to one, and the bytes that follow, where the machine has the
-/// instruction and there are enough: see [`fold`].
-pub(super) fn folded(crc: u32, bytes: &[u8]) -> Option<([u8; REGISTER], &[u8])> {
+/// `crc` continued over the registers that `bytes` starts with, and the bytes that follow, where the machine has the
+/// instruction and there are enough.
+pub(super) fn updated(crc: u32, bytes: &[u8]) -> Option<(u32, &[u8])> {
     #[cfg(target_arch = "x86_64")]
     if let Some((wide, rest)) = folded_wide(crc, bytes) {
         // What is left stands for the four registers of the usual width that precede the rest.
         let (registers, rest) = rest.as_chunks();
         let first = wide.as_chunks().0.first_chunk()?;
-        return Some((machine::folded(0, first, registers)?, rest));
+        return Some((machine::updated(0, first, registers)?, rest));
     }
     let (registers, rest) = bytes.as_chunks();
     let (first, registers) = registers.split_first_chunk()?;
-    Some((machine::folded(crc, first, registers)?, rest))
+    Some((machine::updated(crc, first, registers)?, rest))
 }
 
-/// [`folded`] by registers four times as wide.
+/// [`fold`] by registers four times as wide.
 #[cfg(target_arch = "x86_64")]
 fn folded_wide(crc: u32, bytes: &[u8]) -> Option<([u8; WIDE], &[u8])> {
     let (registers, rest) = bytes.as_chunks();
@@ -90,4 +90,19 @@ pub(super) fn fold<C: CarryLess<BYTES>, const BYTES: usize>(
         sum = c.xor(c.multiplied(sum, by_one), c.load(register));
     }
     c.bytes(sum)
+}
+
+/// The remainder of a register that [`fold`] gives, which is the checksum.
+#[inline(always)]
+pub(super) fn remainder<C: CarryLess<REGISTER>>(c: C, folded: &[u8; REGISTER]) -> u32 {
+    /// As [`power`], with which a product has 32 bits fewer and no zeros at its end.
+    const fn short(n: usize) -> u64 {
+        (shifted(1 << 31, n - 1) as u64) << 32
+    }
+    let number = |a| u128::from_le_bytes(c.bytes(a));
+    // 128 bits and 32 zeros to 96 bits, and these to 64. What comes first, of the higher powers, is in the lower half.
+    let of_96 = c.multiplied(c.load(folded), const { (short(96), short(32)) });
+    let of_64 = (number(of_96) ^ number(c.multiplied(of_96, const { (short(64), 0) }))) >> 64;
+    let [first, last] = [of_64 as u32, (of_64 >> 32) as u32];
+    super::crc32::bytewise(0, &first.to_le_bytes()) ^ last
 }

@@ -34,8 +34,8 @@ pub(crate) fn update(crc: u32, bytes: &[u8]) -> u32 {
         target_arch = "x86_64",
         all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
     ))]
-    if let Some((folded, rest)) = super::carry_less::folded(crc, bytes) {
-        return bytewise(bytewise(0, &folded), rest);
+    if let Some((crc, rest)) = super::carry_less::updated(crc, bytes) {
+        return bytewise(crc, rest);
     }
     bytewise(crc, bytes)
 }
@@ -49,7 +49,7 @@ pub(crate) fn update(crc: u32, bytes: &[u8]) -> u32 {
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
-fn bytewise(crc: u32, bytes: &[u8]) -> u32 {
+pub(super) fn bytewise(crc: u32, bytes: &[u8]) -> u32 {
     bytes.iter().fold(crc, |crc, &byte| {
         let crc = crc ^ u32::from(byte);
         let crc = TABLE[crc as usize % 16] ^ crc >> 4;

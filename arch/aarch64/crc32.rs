@@ -2,7 +2,7 @@
 
 use core::arch::aarch64::*;
 
-use crate::arch::carry_less::{CarryLess, REGISTER, fold};
+use crate::arch::carry_less::{CarryLess, REGISTER, fold, remainder};
 
 cpufeatures::new!(detected, "aes");
 
@@ -10,24 +10,19 @@ cpufeatures::new!(detected, "aes");
 #[derive(Clone, Copy)]
 struct Pmull(());
 
-/// [`fold`], where the machine has the instruction.
-pub(in crate::arch) fn folded(
+/// `crc` continued over these registers, where the machine has the instruction.
+pub(in crate::arch) fn updated(
     crc: u32,
     first: &[[u8; REGISTER]; 4],
     registers: &[[u8; REGISTER]],
-) -> Option<[u8; REGISTER]> {
+) -> Option<u32> {
     // SAFETY: the machine has the instruction.
     detected::get().then(|| unsafe { enabled(Pmull(()), crc, first, registers) })
 }
 
 #[target_feature(enable = "neon,aes")]
-fn enabled(
-    pmull: Pmull,
-    crc: u32,
-    first: &[[u8; REGISTER]; 4],
-    registers: &[[u8; REGISTER]],
-) -> [u8; REGISTER] {
-    fold(pmull, crc, first, registers)
+fn enabled(pmull: Pmull, crc: u32, first: &[[u8; REGISTER]; 4], registers: &[[u8; REGISTER]]) -> u32 {
+    remainder(pmull, &fold(pmull, crc, first, registers))
 }
 
 impl CarryLess<REGISTER> for Pmull {

@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use crate::arch::carry_less::{CarryLess, REGISTER, WIDE, fold};
+use crate::arch::carry_less::{CarryLess, REGISTER, WIDE, fold, remainder};
 
 cpufeatures::new!(detected, "pclmulqdq");
 cpufeatures::new!(detected_wide, "avx512f", "vpclmulqdq");
@@ -11,24 +11,19 @@ cpufeatures::new!(detected_wide, "avx512f", "vpclmulqdq");
 #[derive(Clone, Copy)]
 struct Clmul(());
 
-/// [`fold`], where the machine has the instruction.
-pub(in crate::arch) fn folded(
+/// `crc` continued over these registers, where the machine has the instruction.
+pub(in crate::arch) fn updated(
     crc: u32,
     first: &[[u8; REGISTER]; 4],
     registers: &[[u8; REGISTER]],
-) -> Option<[u8; REGISTER]> {
+) -> Option<u32> {
     // SAFETY: the machine has the instruction.
     detected::get().then(|| unsafe { enabled(Clmul(()), crc, first, registers) })
 }
 
 #[target_feature(enable = "pclmulqdq")]
-fn enabled(
-    clmul: Clmul,
-    crc: u32,
-    first: &[[u8; REGISTER]; 4],
-    registers: &[[u8; REGISTER]],
-) -> [u8; REGISTER] {
-    fold(clmul, crc, first, registers)
+fn enabled(clmul: Clmul, crc: u32, first: &[[u8; REGISTER]; 4], registers: &[[u8; REGISTER]]) -> u32 {
+    remainder(clmul, &fold(clmul, crc, first, registers))
 }
 
 impl CarryLess<REGISTER> for Clmul {
