@@ -565,33 +565,45 @@ pub(crate) trait Simd: Copy {
         let ([a, b], [row_a, row_b]) = (a, rows);
         [self.wht_nibbles(a, row_a), self.wht_nibbles(b, row_b)]
     }
-    fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>) -> [Self::I; N];
+    /// The second half, with 32 N times `x` added to lane `row`.
+    fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>, row: usize, x: i16) -> [Self::I; N];
+    /// Eight times each of 32 N nibbles, plus `x`. The low halves of the bytes are the first. N is 1, 2 or 4.
+    #[inline(always)]
+    fn eight_nibbles_plus<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16) -> [Self::F; N] {
+        let (nibbles, x) = (nibbles(self, packed), self.splat(f32::from(x)));
+        array!(N, v => self.add(self.eight_times(nibbles[v]), x))
+    }
 
     /// Whether [`Simd::wht_packed`] and [`Simd::packed_plus`] are faster than the operations that they are made of here.
     const PACKED: bool = false;
     /// The Walsh-Hadamard transform of 64 nibbles, each taken with its sign by row `row` of the matrix, below 64. The low
     /// halves of the bytes are the first 32.
     #[inline(always)]
-    fn wht_packed(self, packed: &[u8; 32], row: usize) -> [Self::F; 2] {
-        let n = self.wht_nibbles_end(self.wht_nibbles(nibbles(self, packed), row));
+    fn wht_packed(self, packed: &[[u8; LANES / 2]; 2], row: usize) -> [Self::F; 2] {
+        let n = self.wht_nibbles_end(self.wht_nibbles(nibbles(self, packed), row), row, 0);
         let eighth = self.splat(1.0 / 8.0);
         array!(2, v => self.mul(self.to_float(n[v]), eighth))
     }
     /// Each of 64 nibbles plus `x`, which is a number of eighths and at most 4096 in magnitude.
     #[inline(always)]
-    fn packed_plus(self, packed: &[u8; 32], x: f32) -> [Self::F; 2] {
+    fn packed_plus(self, packed: &[[u8; LANES / 2]; 2], x: f32) -> [Self::F; 2] {
         let (nibbles, eight_times) = (nibbles(self, packed), self.splat(8.0 * x));
         let eighth = self.splat(1.0 / 8.0);
         array!(2, v => self.mul(self.add(self.eight_times(nibbles[v]), eight_times), eighth))
     }
 }
 
-/// The halves of bytes, low and high.
+/// The low halves of bytes, and then the high ones. N is 1, 2 or 4.
 #[inline(always)]
-fn nibbles<S: Simd>(s: S, packed: &[u8; 32]) -> [S::B; 2] {
-    let (packed, mask) = (s.repeat(packed), s.splat_b(15));
-    [
-        s.and_b(packed, mask),
-        s.and_b(s.shr_b(packed, &[4; LANES / 4]), mask),
-    ]
+pub(crate) fn nibbles<S: Simd, const N: usize>(s: S, packed: &[[u8; LANES / 2]; N]) -> [S::B; N] {
+    let mask = s.splat_b(15);
+    if N == 1 {
+        let both = s.repeat(&packed[0]);
+        return [s.and_b(s.shr_b(both, &[0, 0, 0, 0, 4, 4, 4, 4]), mask); N];
+    }
+    let packed = packed.as_flattened().as_chunks().0;
+    array!(N, v => {
+        let bytes = s.repeat::<LANES>(&packed[v % N.div_ceil(2)]);
+        s.and_b(s.shr_b(bytes, &[(v / N.div_ceil(2) * 4) as u32; LANES / 4]), mask)
+    })
 }

@@ -535,7 +535,7 @@ impl Simd for Scalar {
         sums
     }
     #[inline(always)]
-    fn wht_nibbles_end<const N: usize>(self, a: [Self::H; N]) -> [Self::I; N] {
-        array!(N, v => map(&a[v], |n| 8 * i32::from(n)))
+    fn wht_nibbles_end<const N: usize>(self, a: [Self::H; N], row: usize, x: i16) -> [Self::I; N] {
+        self.add_at(array!(N, v => map(&a[v], |n| 8 * i32::from(n))), row, x)
     }
 }

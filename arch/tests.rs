@@ -537,6 +537,7 @@ impl Bytes<'_> {
     #[inline(always)]
     fn packed<S: Simd>(&mut self, s: S, packed: &[u8; LANES]) {
         let Self(report, rng) = self;
+        let packed = bytemuck::cast_ref(packed);
         let row = (rng.draw() % 64) as usize;
         let (n, expected) = (s.wht_packed(packed, row), Scalar.wht_packed(packed, row));
         let x = f32::from(rng.word()) / 8.0;
@@ -649,13 +650,19 @@ impl<S: Simd, const N: usize> Part<S> for Nibbles<N> {
         let other: [S::B; N] = array!(N, v => s.repeat(&reversed[v]));
         let opposite = N * LANES - 1 - self.row;
         let [two, opposites] = s.wht_nibbles_two([own, other], [self.row, opposite]);
-        let n = s.wht_nibbles_end::<N>(s.wht_nibbles(own, self.row));
-        let (two, opposites) = (s.wht_nibbles_end::<N>(two), s.wht_nibbles_end::<N>(opposites));
-        let expected = Scalar.wht_nibbles_end::<N>(Scalar.wht_nibbles(self.a, self.row));
-        let expected_opposites = Scalar.wht_nibbles_end::<N>(Scalar.wht_nibbles(reversed, opposite));
         let z = (self.row as i16).wrapping_mul(257) ^ i16::MIN;
+        let n = s.wht_nibbles_end::<N>(s.wht_nibbles(own, self.row), self.row, z);
+        let two = s.wht_nibbles_end::<N>(two, self.row, z);
+        let opposites = s.wht_nibbles_end::<N>(opposites, opposite, z);
+        let expected = Scalar.wht_nibbles_end::<N>(Scalar.wht_nibbles(self.a, self.row), self.row, z);
+        let expected_opposites = Scalar.wht_nibbles(reversed, opposite);
+        let expected_opposites = Scalar.wht_nibbles_end::<N>(expected_opposites, opposite, z);
         let moved = s.add_at(n, self.row, z);
         let expected_moved = Scalar.add_at(expected, self.row, z);
+        let packed: [[u8; LANES / 2]; N] =
+            array!(N, v => array!(LANES / 2, i => self.a[v][2 * i] | self.a[v][2 * i + 1] << 4));
+        let plain = s.eight_nibbles_plus(&packed, z);
+        let expected_plain = Scalar.eight_nibbles_plus(&packed, z);
         for v in 0..N {
             let operation = format!("wht_nibbles {N} row {} vector {v}", self.row);
             self.report.same(&operation, i(s, n[v]), i(Scalar, expected[v]));
@@ -663,6 +670,9 @@ impl<S: Simd, const N: usize> Part<S> for Nibbles<N> {
             self.report.same(&operation, i(s, two[v]), i(Scalar, expected[v]));
             self.report
                 .same(&operation, i(s, opposites[v]), i(Scalar, expected_opposites[v]));
+            let operation = format!("eight_nibbles_plus {N} vector {v}");
+            self.report
+                .same(&operation, f(s, plain[v]), f(Scalar, expected_plain[v]));
             let operation = format!("add_at {N} at {} vector {v}", self.row);
             self.report
                 .same(&operation, i(s, moved[v]), i(Scalar, expected_moved[v]));

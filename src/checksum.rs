@@ -1,7 +1,8 @@
 //! The frame's checksum: CRC-32 of IEEE 802.3, at memory speed where the machine has the instructions, with and without
 //! `std`.
 
-use crate::arch::crc32;
+use crate::arch::{LINE, crc32};
+use crate::part::split;
 
 /// A checksum over bytes that come in pieces.
 #[derive(Clone, Debug)]
@@ -40,13 +41,78 @@ impl Checksum {
     }
 }
 
-/// Bytes that are still near when they are used again.
-pub(crate) const RUN: usize = 32 << 10;
-
-/// Rows of a run, of `rows` that have `bytes`: what is coded between two updates of a checksum.
-pub(crate) fn rows_of_a_run(rows: u32, bytes: usize) -> u32 {
-    let runs = u32::try_from(bytes / RUN + 1).unwrap_or(u32::MAX);
+/// Rows of a run of about `run` bytes, of `rows` that have `bytes`: what is coded between two updates of a checksum.
+pub(crate) fn rows_of_a_run(rows: u32, bytes: usize, run: usize) -> u32 {
+    let runs = u32::try_from(bytes / run.max(1) + 1).unwrap_or(u32::MAX);
     rows.div_ceil(runs).max(1)
+}
+
+/// A checksum that is taken of bytes while the rows that they hold are decoded, a share before each run of rows: they are
+/// read from memory once.
+pub(crate) struct Shares<'k> {
+    sum: Checksum,
+    /// What it is not taken of yet, and how many rows that is.
+    bytes: &'k [u8],
+    rows: u32,
+    /// Rows of a run, and those before the next share.
+    run: u32,
+    until: u32,
+}
+
+impl<'k> Shares<'k> {
+    /// Bytes of a run. While a run's are looked at, what was decoded last is on its way to memory; were they many more,
+    /// that would stand still.
+    pub(crate) const RUN: usize = 8 << 10;
+
+    /// Shares of `bytes`, which hold `rows`.
+    pub(crate) fn new(bytes: &'k [u8], rows: u32) -> Self {
+        Self {
+            sum: Checksum::new(),
+            bytes,
+            rows,
+            run: rows_of_a_run(rows, bytes.len(), Self::RUN),
+            until: 0,
+        }
+    }
+
+    /// No bytes and no shares.
+    pub(crate) const fn none() -> Self {
+        Self {
+            sum: Checksum::new(),
+            bytes: &[],
+            rows: 0,
+            run: 0,
+            until: u32::MAX,
+        }
+    }
+
+    /// To be called before each row.
+    #[inline(always)]
+    pub(crate) fn before_row(&mut self) {
+        if self.until == 0 {
+            self.next();
+        }
+        self.until = self.until.wrapping_sub(1);
+    }
+
+    #[inline(never)]
+    fn next(&mut self) {
+        let run = self.run.min(self.rows).max(1);
+        // Where the rows' own blocks are divided, but for what precedes them and where rows differ in length; what is no
+        // whole number of registers takes longest.
+        let share = (self.bytes.len() as u64).saturating_mul(u64::from(run)) / u64::from(self.rows.max(1));
+        let (own, rest) = split(self.bytes, (share as usize).next_multiple_of(4 * LINE));
+        self.sum.update(own);
+        self.bytes = rest;
+        self.rows = self.rows.saturating_sub(run);
+        self.until = run;
+    }
+
+    /// The checksum of all bytes.
+    pub(crate) fn whole(mut self) -> Checksum {
+        self.sum.update(self.bytes);
+        self.sum
+    }
 }
 
 /// The checksum of `bytes`.
@@ -79,5 +145,28 @@ mod tests {
             assert_eq!(pieces.value(), checksum(&bytes), "at {at}");
         }
         assert_eq!(checksum(b"123456789"), 0xcbf4_3926);
+    }
+
+    #[test]
+    fn shares_make_the_whole() {
+        let bytes: std::vec::Vec<u8> = (0..50_000u32).map(|i| ((i * 7) >> 1) as u8).collect();
+        for len in [0, 1, 255, 256, 5000, 50_000] {
+            for rows in [1, 2, 3, 7, 100, 10_000] {
+                let mut shares = Shares::new(&bytes[..len], rows);
+                let per_row = len / rows as usize;
+                for row in 0..rows as usize {
+                    shares.before_row();
+                    let taken = len - shares.bytes.len();
+                    assert!(taken >= row * per_row, "row {row} of {rows}, {len} bytes");
+                    let near = (row + 1) * per_row + Shares::RUN + 2 * per_row + 8 * LINE;
+                    assert!(taken <= near.max(per_row), "row {row} of {rows}, {len} bytes");
+                }
+                // One that is not asked for any more, as after an error.
+                assert_eq!(shares.whole().value(), checksum(&bytes[..len]));
+            }
+        }
+        let mut none = Shares::none();
+        none.before_row();
+        assert_eq!(none.whole().value(), checksum(&[]));
     }
 }

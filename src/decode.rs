@@ -11,14 +11,14 @@ use core::ops::Range;
 
 use half::{bf16, f16};
 
-use crate::arch::{BLOCK, Kernel, LANES, Level, Part, Simd, array, next_bit};
-use crate::checksum::{self, Checksum, RUN};
+use crate::arch::{BLOCK, Kernel, LANES, Level, Part, Simd, array, next_bit, nibbles};
+use crate::checksum::{Checksum, Shares};
 use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
 use crate::exponents;
 use crate::frame::{Descriptor, Encoding, Frame, Header, ROTATED, Row, Sealed, SourceType};
 use crate::pack;
-use crate::part::{copy, from, part, split, split_mut};
+use crate::part::{copy, from, part, split};
 use crate::quantise::wire_unit;
 use crate::rotate::{self, Codes, Tile};
 use crate::tile::{self, MAX_TILE};
@@ -26,6 +26,9 @@ use sink::{Place, Sink, Stage, tiles_together};
 
 /// Bytes of output from which on it is stored past the caches: it would not stay in them.
 const STREAMED: usize = 4 << 20;
+
+/// How many bytes before they are decoded codes are asked for: more than those of which the checksum is taken before.
+const AHEAD: usize = 4 * Shares::RUN;
 
 /// Bytes of a frame from which on its rows are decoded while their bytes are near from the checksum.
 const LARGE: usize = 256 << 10;
@@ -107,7 +110,8 @@ impl<'t> Decoder<'t> {
         };
         let result = match sealed {
             Some((sealed, frame)) => {
-                let (sum, result) = self.some_runs(&frame, 0..frame.header().rows, sealed.checked, out);
+                let (sum, result) =
+                    self.rows_and_checksum(&frame, 0..frame.header().rows, sealed.checked, out);
                 sealed.verify(sum.value()).and(result).map(|()| sealed.header)
             }
             // Where something is wrong before the first row, the order of faults is that of small frames.
@@ -148,7 +152,8 @@ impl<'t> Decoder<'t> {
         out: &mut [E],
     ) -> Result<(), DecodeError> {
         let streamed = size_of_val(out) >= STREAMED;
-        let result = self.some_rows(frame, rows, E::elements_mut(out), streamed);
+        let result = self.some_rows(frame, rows, E::elements_mut(out), streamed, &mut Shares::none());
+        self.fence(streamed);
         zero_on_error(result, out)
     }
 
@@ -178,8 +183,9 @@ impl<'t> Decoder<'t> {
     fn all_rows(&self, frame: &Frame<'_>, out: ElementsMut<'_>) -> Result<Header, DecodeError> {
         let header = *frame.header();
         let streamed = with_elements!(ElementsMut, &out, out => size_of_val(*out)) >= STREAMED;
-        self.some_rows(frame, 0..header.rows, out, streamed)?;
-        Ok(header)
+        let result = self.some_rows(frame, 0..header.rows, out, streamed, &mut Shares::none());
+        self.fence(streamed);
+        result.map(|()| header)
     }
 
     /// The frame, if it is whole and fits this decoder and `elements`, as far as can be said without the
@@ -196,45 +202,39 @@ impl<'t> Decoder<'t> {
         Some((sealed, frame))
     }
 
-    /// Decodes `rows`, of which `out` has the elements, and takes the checksum of `bytes`, of which each run of rows gets
-    /// its share: they are read from memory once. The bytes may be anything: the rows' own checks bound what decoding
-    /// them before the checksum is known can do, and nobody sees `out` until it is.
-    pub(crate) fn some_runs<E: Element>(
+    /// Decodes `rows`, of which `out` has the elements, and takes the checksum of `bytes` meanwhile. The bytes may be
+    /// anything: the rows' own checks bound what decoding them before the checksum is known can do, and nobody sees `out`
+    /// until it is.
+    pub(crate) fn rows_and_checksum<E: Element>(
         &self,
         frame: &Frame<'_>,
-        mut rows: Range<u32>,
-        mut bytes: &[u8],
-        mut out: &mut [E],
+        rows: Range<u32>,
+        bytes: &[u8],
+        out: &mut [E],
     ) -> (Checksum, Result<(), DecodeError>) {
-        let mut sum = Checksum::new();
-        let mut result = Ok(());
+        let mut shares = Shares::new(bytes, rows.end.saturating_sub(rows.start));
         let streamed = size_of_val(out) >= STREAMED;
-        let width = frame.header().width as usize;
-        let most = checksum::rows_of_a_run(rows.end - rows.start, bytes.len());
-        while rows.start < rows.end && result.is_ok() {
-            let left = rows.end - rows.start;
-            let run = rows.start..rows.start + most.min(left);
-            rows.start = run.end;
-            // Where the rows' own blocks are divided, but for what precedes them and where rows differ in length.
-            let share = bytes.len() as u128 * u128::from(run.end - run.start) / u128::from(left);
-            let (own, rest) = split(bytes, share as usize);
-            bytes = rest;
-            sum.update(own);
-            let (own, rest) = split_mut(out, width * (run.end - run.start) as usize);
-            out = rest;
-            result = self.some_rows(frame, run, E::elements_mut(own), streamed);
-        }
-        sum.update(bytes);
-        (sum, result)
+        let result = self.some_rows(frame, rows, E::elements_mut(out), streamed, &mut shares);
+        self.fence(streamed);
+        (shares.whole(), result)
     }
 
-    /// `out` is not zeroed on error. It is stored past the caches where `streamed`, if the level can.
+    /// Orders what was `streamed` before whatever follows; once a call, since it waits until all has left.
+    fn fence(&self, streamed: bool) {
+        if streamed {
+            self.level.run(Fence);
+        }
+    }
+
+    /// `out` is not zeroed on error. It is stored past the caches where `streamed`, if the level can; then
+    /// [`Decoder::fence`] is to follow.
     pub(crate) fn some_rows(
         &self,
         frame: &Frame<'_>,
         rows: Range<u32>,
         out: ElementsMut<'_>,
         streamed: bool,
+        shares: &mut Shares<'_>,
     ) -> Result<(), DecodeError> {
         let header = frame.header();
         if rows.start > rows.end || rows.end > header.rows {
@@ -254,7 +254,7 @@ impl<'t> Decoder<'t> {
         }
         with_elements!(ElementsMut, out, out => {
             if header.encoding == Encoding::Raw {
-                decode_raw(frame, rows, out);
+                decode_raw(frame, rows, out, shares);
                 return Ok(());
             }
             self.level.run(DecodeRows {
@@ -262,6 +262,7 @@ impl<'t> Decoder<'t> {
                 rows,
                 out,
                 streamed,
+                shares,
             })
         })
     }
@@ -277,56 +278,74 @@ pub(crate) fn zero_on_error<T, E: bytemuck::Zeroable>(
     result
 }
 
-fn decode_raw<E: Element>(frame: &Frame<'_>, rows: Range<u32>, out: &mut [E]) {
+fn decode_raw<E: Element>(frame: &Frame<'_>, rows: Range<u32>, out: &mut [E], shares: &mut Shares<'_>) {
     let header = frame.header();
     let size = header.source.size();
     let start = header.row_offset(&[], rows.start);
-    let elements = from(frame.blocks(), start).chunks_exact(size);
-    for (out, bytes) in out.iter_mut().zip(elements) {
-        *out = match header.source {
-            // Its own type keeps every bit, of a NaN as well.
-            source if source == E::SOURCE => E::from_wire(bytes),
-            SourceType::F32 => E::from_f32(f32::from_wire(bytes)),
-            SourceType::F16 => E::from_f32(f16::from_wire(bytes).to_f32()),
-            SourceType::Bf16 => E::from_f32(bf16::from_wire(bytes).to_f32()),
-        };
+    let mut elements = from(frame.blocks(), start).chunks_exact(size);
+    for out in out.chunks_mut((header.width as usize).max(1)) {
+        shares.before_row();
+        for (out, bytes) in out.iter_mut().zip(&mut elements) {
+            *out = match header.source {
+                // Its own type keeps every bit, of a NaN as well.
+                source if source == E::SOURCE => E::from_wire(bytes),
+                SourceType::F32 => E::from_f32(f32::from_wire(bytes)),
+                SourceType::F16 => E::from_f32(f16::from_wire(bytes).to_f32()),
+                SourceType::Bf16 => E::from_f32(bf16::from_wire(bytes).to_f32()),
+            };
+        }
     }
 }
 
-struct DecodeRows<'k, E> {
+struct DecodeRows<'k, 'b, E> {
     frame: &'k Frame<'k>,
     rows: Range<u32>,
     out: &'k mut [E],
     streamed: bool,
+    shares: &'k mut Shares<'b>,
 }
 
-impl<E: Lanes> Kernel for DecodeRows<'_, E> {
+impl<E: Lanes> Kernel for DecodeRows<'_, '_, E> {
     type Output = Result<(), DecodeError>;
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Self::Output {
         if const { !S::VECTORS } {
-            return portable::decode_rows(self.frame, self.rows, self.out);
+            return portable::decode_rows(self.frame, self.rows, self.out, self.shares);
         }
         if const { S::PACKED && matches!(E::SOURCE, SourceType::F32) }
             && packed::holds(self.frame)
             && let ElementsMut::F32(out) = E::elements_mut(self.out)
         {
-            let (frame, rows) = (self.frame, self.rows);
-            return s.outline(packed::Rows { frame, rows, out });
+            return s.outline(packed::Rows {
+                frame: self.frame,
+                rows: self.rows,
+                out,
+                shares: self.shares,
+            });
         }
         if const { S::STREAMS } && self.streamed {
             let header = self.frame.header();
             let whole = header.tile_len() == 64 && sink::rows_are_lines(self.out, header.width as usize);
-            let result = if whole {
+            return if whole {
                 s.outline(Each::<E, 2, 64, LINES>(self))
             } else {
                 self.sized::<S, STAGED>(s)
             };
-            s.fence();
-            return result;
         }
         self.sized::<S, CACHED>(s)
+    }
+}
+
+/// See [`Decoder::fence`].
+struct Fence;
+
+impl Kernel for Fence {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        s.fence();
     }
 }
 
@@ -336,9 +355,11 @@ const LINES: u8 = 1;
 const STAGED: u8 = 2;
 
 /// Rows of tiles of one size: a function of its own, with a stack frame for no other.
-struct Each<'k, E, const N: usize, const G: usize, const WAY: u8>(DecodeRows<'k, E>);
+struct Each<'k, 'b, E, const N: usize, const G: usize, const WAY: u8>(DecodeRows<'k, 'b, E>);
 
-impl<S: Simd, E: Lanes, const N: usize, const G: usize, const WAY: u8> Part<S> for Each<'_, E, N, G, WAY> {
+impl<S: Simd, E: Lanes, const N: usize, const G: usize, const WAY: u8> Part<S>
+    for Each<'_, '_, E, N, G, WAY>
+{
     type Output = Result<(), DecodeError>;
 
     #[inline(always)]
@@ -351,7 +372,7 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize, const WAY: u8> Part<S> f
     }
 }
 
-impl<E: Lanes> DecodeRows<'_, E> {
+impl<E: Lanes> DecodeRows<'_, '_, E> {
     #[inline(always)]
     fn sized<S: Simd, const WAY: u8>(self, s: S) -> Result<(), DecodeError> {
         match self.frame.header().tile_len() {
@@ -373,6 +394,7 @@ impl<E: Lanes> DecodeRows<'_, E> {
         let mut sink = Sink::new(self.out, stage);
         let mut result = Ok(());
         for (index, row) in self.frame.rows(self.rows) {
+            self.shares.before_row();
             match row {
                 Some(row) => {
                     result = decode_row::<S, E, N, G, LINES>(
@@ -549,14 +571,14 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
             let (own, later) = split(codes, count * (G / 2));
             codes = later;
             let descriptors = part(self.row.descriptors(), first..first + count);
-            let mut tiles = Nibbles {
+            let mut tiles = Nibbles::<E, G, N, LINES> {
                 base: self.row.base(),
                 descriptors,
-                codes: own.as_chunks().0,
-                tables: self.tables.map(|tables| from(tables, first)),
+                codes: own.as_chunks().0.as_chunks().0,
+                tables: self.tables.map(|tables| part(tables, first..first + count)),
                 place: self.sink.place::<G, LINES>(count),
             };
-            if let Err(t) = tiles.decode::<S, N>(s) {
+            if let Err(t) = tiles.decode(s) {
                 let descriptor = descriptors.get(t).unwrap_or(&[0; 4]);
                 return Err(bad_transform(self.index, first + t, descriptor));
             }
@@ -568,19 +590,18 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
 }
 
 /// At most [`SORTED`] tiles of 4-bit codes.
-struct Nibbles<'s, 'k, E, const G: usize, const LINES: bool> {
+struct Nibbles<'s, 'k, E, const G: usize, const N: usize, const LINES: bool> {
     base: u8,
     descriptors: &'s [[u8; 4]],
-    /// Half a vector each.
-    codes: &'s [[u8; LANES / 2]],
+    codes: &'s [[[u8; LANES / 2]; N]],
     tables: Option<&'s [[i8; G]]>,
     place: Place<'s, 'k, E, G, LINES>,
 }
 
-impl<E: Lanes, const G: usize, const LINES: bool> Nibbles<'_, '_, E, G, LINES> {
+impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s, '_, E, G, N, LINES> {
     /// The number of a tile whose transform means nothing, where one does.
     #[inline(always)]
-    fn decode<S: Simd, const N: usize>(&mut self, s: S) -> Result<(), usize> {
+    fn decode<S: Simd>(&mut self, s: S) -> Result<(), usize> {
         let mut transforms = [0; SORTED];
         match self.descriptors.first_chunk::<SORTED>() {
             Some(descriptors) => transforms = array!(SORTED, t => descriptors[t][3]),
@@ -601,59 +622,77 @@ impl<E: Lanes, const G: usize, const LINES: bool> Nibbles<'_, '_, E, G, LINES> {
         // No branch on what a tile is: a bit for each.
         let [low, high] = bytemuck::cast_ref::<_, [[u8; BLOCK]; 2]>(&transforms);
         let mut rotated = s.at_least(low, ROTATED) | s.at_least(high, ROTATED) << BLOCK;
-        let mut plain = !rotated & (u32::MAX >> (SORTED - self.descriptors.len().clamp(1, SORTED)));
+        let count = self.descriptors.len();
+        let mut plain = !rotated & (u32::MAX >> (SORTED - count.clamp(1, SORTED)));
+        // So that there is one length to compare a tile's number with.
+        let whole = self.tables.is_none_or(|tables| tables.len() == count);
+        if !whole | (self.codes.len() != count) | (self.place.len() != count) {
+            return Err(count);
+        }
         while rotated.count_ones() > 1 {
             let (a, b) = (next_bit(&mut rotated), next_bit(&mut rotated));
-            let [first, second]: [Packed<S, N>; 2] = [self.tile(s, a), self.tile(s, b)];
-            let n = s.wht_nibbles_two([first.codes, second.codes], [first.pivot(), second.pivot()]);
-            self.put(s, a, &first, first.rotated(s, s.wht_nibbles_end(n[0])));
-            self.put(s, b, &second, second.rotated(s, s.wht_nibbles_end(n[1])));
+            let (Some(first), Some(second)) = (self.tile(s, a), self.tile(s, b)) else {
+                break;
+            };
+            let codes = [nibbles(s, first.codes), nibbles(s, second.codes)];
+            let n = s.wht_nibbles_two(codes, [first.pivot, second.pivot]);
+            self.put_rotated(s, a, &first, n[0]);
+            self.put_rotated(s, b, &second, n[1]);
         }
         if rotated != 0 {
             let t = next_bit(&mut rotated);
-            let tile: Packed<S, N> = self.tile(s, t);
-            let n = s.wht_nibbles_end(s.wht_nibbles(tile.codes, tile.pivot()));
-            self.put(s, t, &tile, tile.rotated(s, n));
+            if let Some(tile) = self.tile(s, t) {
+                let n = s.wht_nibbles(nibbles(s, tile.codes), tile.pivot);
+                self.put_rotated(s, t, &tile, n);
+            }
         }
         while plain != 0 {
             let t = next_bit(&mut plain);
-            let tile: Packed<S, N> = self.tile(s, t);
-            self.put(s, t, &tile, tile.plain(s));
+            let Some(tile) = self.tile(s, t) else {
+                break;
+            };
+            self.put(s, t, &tile, s.eight_nibbles_plus(tile.codes, tile.zero_point));
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn tile<S: Simd, const N: usize>(&self, s: S, t: usize) -> Packed<S, N> {
-        let codes = self
-            .codes
-            .as_chunks::<N>()
-            .0
-            .get(t)
-            .unwrap_or(&[[0; LANES / 2]; N]);
-        let [low, high, unit, transform] = *self.descriptors.get(t).unwrap_or(&[0; 4]);
+    fn tile<S: Simd>(&self, s: S, t: usize) -> Option<NibbleTile<'s, N>> {
+        let codes = self.codes.get(t)?;
+        let [low, high, unit, transform] = *self.descriptors.get(t)?;
         // Where there is so much that it comes from memory; ahead of the checksum, which reads it first.
         if self.place.is_streamed() {
-            s.prefetch(codes.as_ptr().wrapping_byte_add(RUN).cast());
+            s.prefetch(codes.as_ptr().wrapping_byte_add(AHEAD).cast());
         }
-        Packed {
-            codes: pack::unpack::<S, N>(s, codes.as_flattened(), 4),
-            width: 4,
-            descriptor: Descriptor {
-                zero_point: i16::from_le_bytes([low, high]),
-                unit,
-                // Where a tile is plain it is not looked at.
-                pivot: Some(transform & !ROTATED),
-            },
-        }
+        Some(NibbleTile {
+            codes,
+            zero_point: i16::from_le_bytes([low, high]),
+            unit,
+            pivot: usize::from(transform & !ROTATED),
+        })
     }
 
     #[inline(always)]
-    fn put<S: Simd, const N: usize>(&mut self, s: S, t: usize, tile: &Packed<S, N>, n: Tile<S, N>) {
-        let unit = wire_unit(self.base, tile.descriptor.unit).to_bits();
+    fn put_rotated<S: Simd>(&mut self, s: S, t: usize, tile: &NibbleTile<'_, N>, n: S::Nibbles<N>) {
+        let n = s.wht_nibbles_end(n, tile.pivot, tile.zero_point);
+        self.put(s, t, tile, array!(N, v => s.to_float(n[v])));
+    }
+
+    #[inline(always)]
+    fn put<S: Simd>(&mut self, s: S, t: usize, tile: &NibbleTile<'_, N>, n: Tile<S, N>) {
+        let unit = wire_unit(self.base, tile.unit).to_bits();
         let table = self.tables.and_then(|tables| tables.get(t));
         self.place.put(s, t, scaled(s, n, unit, table));
     }
+}
+
+/// A tile of 4-bit codes and what they stand for.
+struct NibbleTile<'s, const N: usize> {
+    codes: &'s [[u8; LANES / 2]; N],
+    zero_point: i16,
+    unit: u8,
+    /// Where the tile is rotated.
+    pivot: usize,
 }
 
 /// Integers times a unit, of which the bits are given, and the powers of their channels.
@@ -740,33 +779,21 @@ impl<S: Simd, const N: usize> Packed<S, N> {
         })
     }
 
-    #[inline(always)]
-    fn pivot(&self) -> usize {
-        usize::from(self.descriptor.pivot.unwrap_or(0))
-    }
-
     /// The values before the channel exponents: exact, or an infinity by overflow.
     #[inline(always)]
     fn values(&self, s: S, base: u8) -> Tile<S, N> {
+        let zero_point = self.descriptor.zero_point;
         let n = match self.descriptor.pivot {
-            Some(_) => self.rotated(s, rotate::inverse(s, &self.codes, self.width, self.pivot())),
-            None => self.plain(s),
+            Some(pivot) => {
+                let n = rotate::inverse(s, &self.codes, self.width, usize::from(pivot), zero_point);
+                array!(N, v => s.to_float(n[v]))
+            }
+            None => {
+                let zero_point = s.splat(f32::from(zero_point));
+                array!(N, v => s.add(s.eight_times(self.codes[v]), zero_point))
+            }
         };
         let unit = s.splat(wire_unit(base, self.descriptor.unit));
         array!(N, v => s.mul(n[v], unit))
-    }
-
-    /// The values in units.
-    #[inline(always)]
-    fn plain(&self, s: S) -> Tile<S, N> {
-        let zero_point = s.splat(f32::from(self.descriptor.zero_point));
-        array!(N, v => s.add(s.eight_times(self.codes[v]), zero_point))
-    }
-
-    /// The same from what [`rotate::inverse`] gives.
-    #[inline(always)]
-    fn rotated(&self, s: S, n: [S::I; N]) -> Tile<S, N> {
-        let n = s.add_at(n, self.pivot(), self.descriptor.zero_point);
-        array!(N, v => s.to_float(n[v]))
     }
 }

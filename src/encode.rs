@@ -22,6 +22,9 @@ mod rows;
 use crate::part::{copy, from, part, part_mut, split_mut};
 use rows::{EncodeRows, RankRows};
 
+/// Bytes of rows that are still near when the checksum is taken of them.
+const RUN: usize = 32 << 10;
+
 /// What an encoder did to a tensor, or to some of its rows; add those of row ranges with
 /// [`EncodeStats::merge`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -713,7 +716,7 @@ impl Plan<'_> {
         if out.is_empty() {
             return self.encode_some(rows, x, out, stats);
         }
-        let most = checksum::rows_of_a_run(rows.end - rows.start, out.len());
+        let most = checksum::rows_of_a_run(rows.end - rows.start, out.len(), RUN);
         while rows.start < rows.end {
             let run = rows.start..rows.end.min(rows.start.saturating_add(most));
             rows.start = run.end;

@@ -106,7 +106,7 @@ impl Decoder<'_> {
         out: &mut [E],
     ) -> (Checksum, Result<(), DecodeError>) {
         let Some(middle) = middle(&rows, most) else {
-            return self.some_runs(frame, rows, bytes, out);
+            return self.rows_and_checksum(frame, rows, bytes, out);
         };
         let (before, after) = (rows.start..middle, middle..rows.end);
         // Where the rows' own blocks are divided, but for what precedes them and where rows differ in length.

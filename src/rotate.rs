@@ -122,17 +122,18 @@ pub(crate) fn without<S: Simd, const N: usize>(s: S, ranges: &Codes<S, N>, pivot
     array!(N, v => s.repeat(&bytes[v]))
 }
 
-/// The integers `N_(i XOR pivot)` of `codes` below `2^width`, but for the zero point, which is added
-/// to the element that is the pivot, `G` times: all of its share.
+/// The integers `N_(i XOR pivot)` of `codes` below `2^width`. All that the zero point has to do with them is that it is
+/// added `G` times to the element that is the pivot.
 #[inline(always)]
 pub(crate) fn inverse<S: Simd, const N: usize>(
     s: S,
     codes: &Codes<S, N>,
     width: u8,
     pivot: usize,
+    zero_point: i16,
 ) -> [S::I; N] {
     if width <= 4 {
-        return s.wht_nibbles_end(s.wht_nibbles(*codes, pivot));
+        return s.wht_nibbles_end(s.wht_nibbles(*codes, pivot), pivot, zero_point);
     }
     let mut n = array!(N, v => {
         let signs = s.load_h(&SIGNS_H[sign_row(pivot, v)]);
@@ -149,7 +150,8 @@ pub(crate) fn inverse<S: Simd, const N: usize>(
         }
         stride /= 2;
     }
-    array!(N, v => s.shl::<3>(s.h_to_i(n[v])))
+    let n = array!(N, v => s.shl::<3>(s.h_to_i(n[v])));
+    s.add_at(n, pivot, zero_point)
 }
 
 #[cfg(test)]
@@ -186,9 +188,8 @@ mod tests {
         });
         let at = |i: usize| i32::from(q[i / LANES][i % LANES]);
         for pivot in 0..g {
-            let n = inverse::<Scalar, N>(Scalar, &q, width, pivot);
             let zero_point = (pivot as i16).wrapping_mul(511) ^ -77;
-            let n = Scalar.add_at(n, pivot, zero_point);
+            let n = inverse::<Scalar, N>(Scalar, &q, width, pivot, zero_point);
             for i in 0..g {
                 let exact: i32 = (0..g).map(|k| sylvester(i ^ pivot, k) as i32 * at(k)).sum();
                 let offset = if i == pivot {

@@ -54,7 +54,7 @@ use core::ops::Range;
 use heapless::Vec;
 
 use crate::arch::Level;
-use crate::checksum::Checksum;
+use crate::checksum::{Checksum, Shares};
 use crate::config::{Allocation, Granularity};
 use crate::decode::Decoder;
 use crate::element::{Element, ElementsMut, with_elements};
@@ -516,7 +516,7 @@ impl<'t, const N: usize> StreamDecoder<'t, N> {
             };
             let frame = Frame::of_row(header, hi, exponents, block);
             self.decoder
-                .some_rows(&frame, 0..1, Element::elements_mut(out), false)
+                .some_rows(&frame, 0..1, Element::elements_mut(out), false, &mut Shares::none())
         })
     }
 }

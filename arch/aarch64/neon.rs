@@ -266,8 +266,8 @@ fn opaque(mut a: int16x8_t) -> int16x8_t {
 
 /// The nibbles of 32 bytes, the low ones first.
 #[inline(always)]
-fn halves_of(packed: &[u8; 32]) -> [uint8x16_t; 4] {
-    let packed = packed.as_ptr();
+fn halves_of(packed: &[[u8; LANES / 2]; 2]) -> [uint8x16_t; 4] {
+    let packed = packed.as_flattened().as_ptr();
     // SAFETY: NEON is part of the target; the array has the 32 bytes that are read.
     let packed = unsafe { [vld1q_u8(packed), vld1q_u8(packed.add(16))] };
     let low = neon!(vdupq_n_u8(15));
@@ -1021,8 +1021,8 @@ impl Simd for Neon {
     /// the highest bit of a lane's number the lowest of the register's, for nothing; transpositions by
     /// which bits 1, 0 and 2 come to be registers are such that the order is restored by that.
     #[inline(always)]
-    fn wht_nibbles_end<const N: usize>(self, a: [Self::I; N]) -> [Self::I; N] {
-        a
+    fn wht_nibbles_end<const N: usize>(self, a: [Self::I; N], row: usize, x: i16) -> [Self::I; N] {
+        self.add_at(a, row, x)
     }
     #[inline(always)]
     fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N] {
@@ -1100,7 +1100,7 @@ impl Simd for Neon {
     /// by widening, which makes the highest bit of a lane's number one of the register's, for nothing. In what order bits
     /// come to be registers is such that no more is needed to restore the order.
     #[inline(always)]
-    fn wht_packed(self, packed: &[u8; 32], row: usize) -> [Self::F; 2] {
+    fn wht_packed(self, packed: &[[u8; LANES / 2]; 2], row: usize) -> [Self::F; 2] {
         let signs = SIGNS_64[row % 64].as_ptr();
         // SAFETY: NEON is part of the target; the table's row has the 64 bytes that are read.
         let signs = unsafe { array!(4, i => vld1q_s8(signs.add(16 * i))) };
@@ -1150,7 +1150,7 @@ impl Simd for Neon {
         })))
     }
     #[inline(always)]
-    fn packed_plus(self, packed: &[u8; 32], x: f32) -> [Self::F; 2] {
+    fn packed_plus(self, packed: &[[u8; LANES / 2]; 2], x: f32) -> [Self::F; 2] {
         let nibbles = halves_of(packed);
         let places = array!(4, i => bytes_of(&FLOAT_OF_BYTE[i]));
         let (exponent, x) = neon!((vdupq_n_u8(EXPONENT), vdupq_n_f32(x - BIAS)));

@@ -883,7 +883,7 @@ impl Simd for Simd128 {
         })
     }
     #[inline(always)]
-    fn wht_nibbles_end<const N: usize>(self, a: [Self::I; N]) -> [Self::I; N] {
-        a
+    fn wht_nibbles_end<const N: usize>(self, a: [Self::I; N], row: usize, x: i16) -> [Self::I; N] {
+        self.add_at(a, row, x)
     }
 }

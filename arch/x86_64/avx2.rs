@@ -3,8 +3,8 @@
 //! No fused multiply-add: it would round once where the scalar level rounds twice.
 
 use core::arch::x86_64::*;
-use core::sync::atomic::{AtomicU8, Ordering};
 
+use super::Asked;
 use crate::arch::{
     BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Simd, array, first_of, one_at, sign_row,
     walsh, word_signs,
@@ -16,28 +16,13 @@ pub(crate) struct Avx2(());
 
 cpufeatures::new!(detected, "avx2", "bmi1", "bmi2", "popcnt");
 
-/// Whether the machine has F16C, which `cpufeatures` does not know: 0 for not asked yet, 1 for no, 2 for yes. Asking
-/// takes a microsecond where a hypervisor answers.
-static F16C: AtomicU8 = AtomicU8::new(0);
-
-fn detected_f16c() -> bool {
-    match F16C.load(Ordering::Relaxed) {
-        0 => {
-            // SAFETY: every x86_64 has the instruction; older compilers do not know it.
-            #[allow(unused_unsafe)]
-            let found = unsafe { __cpuid(1) }.ecx & 1 << 29 != 0;
-            F16C.store(1 + u8::from(found), Ordering::Relaxed);
-            found
-        }
-        found => found == 2,
-    }
-}
+static F16C: Asked = Asked::new();
 
 impl Avx2 {
     /// The token, where the machine has the instructions.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        (detected::get() && detected_f16c()).then_some(Self(()))
+        (detected::get() && F16C.or_ask(1, |leaf| leaf.ecx & 1 << 29)).then_some(Self(()))
     }
 }
 
@@ -1126,8 +1111,8 @@ impl Simd for Avx2 {
         self.nibbles(a, rows)
     }
     #[inline(always)]
-    fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>) -> [Self::I; N] {
-        array!(N, v => avx2!({
+    fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>, row: usize, x: i16) -> [Self::I; N] {
+        let n = array!(N, v => avx2!({
             let eight = _mm256_set1_epi16(8);
             let high = _mm256_set1_epi32(0xfff8_0008u32 as i32);
             [
@@ -1136,7 +1121,8 @@ impl Simd for Avx2 {
                 _mm256_madd_epi16(a[v][1], eight),
                 _mm256_madd_epi16(a[v][1], high),
             ]
-        }))
+        }));
+        self.add_at(n, row, x)
     }
 }
 

@@ -1,4 +1,4 @@
-//! AVX-512 with byte permutations (F, BW, VL and VBMI): a logical vector of f32 or i32 is two registers, one of i16 is
+//! AVX-512 with byte permutations and sums of products (F, BW, VL, VBMI and VNNI): a logical vector of f32 or i32 is two registers, one of i16 is
 //! one. Bytes are a register of AVX2, whose operations they share.
 //!
 //! No fused multiply-add, as with AVX2.
@@ -7,7 +7,7 @@ use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
 use crate::arch::{BLOCK, LANES, LINE, Line, Part, Simd, array, first_of, one_at, walsh, word_signs};
 
-/// Proof that the machine has AVX-512 F, BW, VL and VBMI, and what AVX2's token proves.
+/// Proof that the machine has AVX-512 F, BW, VL, VBMI and VNNI, and what AVX2's token proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Avx512(Avx2);
 
@@ -33,8 +33,8 @@ impl Avx512 {
 /// An expression of intrinsics that touch no memory.
 macro_rules! avx512 {
     ($e:expr) => {
-        // SAFETY: `self` proves that the machine has AVX-512 F, BW, VL and VBMI, AVX2 and F16C, which is all that these
-        // intrinsics ask for.
+        // SAFETY: `self` proves that the machine has AVX-512 F, BW, VL, VBMI and VNNI, AVX2 and F16C, which is all that
+        // these intrinsics ask for.
         unsafe { $e }
     };
 }
@@ -304,14 +304,15 @@ static NIBBLES: Aligned<i8, 64> = {
     Aligned(indices)
 };
 
-/// A bit for each of 32 nibbles in that order: which the row of the matrix negates.
-static NIBBLE_SIGNS: [u32; LANES] = {
-    let mut table = [0; LANES];
+/// A bit for each of 64 nibbles in that order: which the row of the matrix negates.
+static NIBBLE_SIGNS: [u64; 2 * LANES] = {
+    let mut table = [0; 2 * LANES];
     let mut row = 0;
-    while row < LANES {
+    while row < table.len() {
         let mut at = 0;
-        while at < LANES {
-            table[row] |= (walsh(row, nibble_at(at)) as u32) << at;
+        while at < 2 * LANES {
+            let nibble = at / LANES * LANES + nibble_at(at % LANES);
+            table[row] |= (walsh(row, nibble) as u64) << at;
             at += 1;
         }
         row += 1;
@@ -513,15 +514,6 @@ impl Avx512 {
             )
         })
     }
-
-    /// Eight times the sums and differences of neighbouring words.
-    #[inline(always)]
-    fn widened(self, x: __m512i) -> [__m512i; 2] {
-        avx512!([
-            _mm512_madd_epi16(x, _mm512_set1_epi16(8)),
-            _mm512_madd_epi16(x, _mm512_set1_epi32(0xfff8_0008u32 as i32)),
-        ])
-    }
 }
 
 impl Simd for Avx512 {
@@ -534,7 +526,7 @@ impl Simd for Avx512 {
     type I = [__m512i; 2];
     type H = __m512i;
     type B = __m256i;
-    type Nibbles<const N: usize> = [Self::I; N];
+    type Nibbles<const N: usize> = [Self::H; N];
 
     #[inline(always)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -1192,30 +1184,28 @@ impl Simd for Avx512 {
     }
     /// 64 nibbles in a register. Bits 2, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit; bit 3
     /// by adding neighbours into words, bits 6 and 5 between registers of words, of which the sums' and the
-    /// differences' halves are exchanged, and bit 4 by adding neighbours, times eight, into i32: the bits that
-    /// end in registers are those that widening and the exchange put there.
+    /// differences' halves are exchanged. Bit 4 is left for [`Simd::wht_nibbles_end`], which adds neighbours, times
+    /// eight, into i32: the bits that end in registers are those that widening and the exchange put there.
     #[inline(always)]
-    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N] {
-        let low = NIBBLE_SIGNS[row % LANES];
-        let high = if row & LANES == 0 { low } else { !low };
-        let negated = u64::from(low) | u64::from(high) << 32;
-        let mut n = [self.splat_i(0); N];
+    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::H; N] {
+        let negated = NIBBLE_SIGNS[row % NIBBLE_SIGNS.len()];
+        let mut n = [avx512!(_mm512_setzero_si512()); N];
         if N == 1 {
             // Beside itself, for the differences.
             let x = avx512!(joined!(a[0], a[0]));
             let x = self.wht_nibbles_8(x, negated);
-            n[0] = self.widened(avx512!({
+            n[0] = avx512!({
                 let odd = 0xaaaa_aaaa_0000_0000;
                 let x = _mm512_mask_sub_epi8(x, odd, _mm512_setzero_si512(), x);
                 _mm512_maddubs_epi16(_mm512_set1_epi8(1), x)
-            }));
+            });
             return n;
         }
         let mut sums = [avx512!(_mm512_setzero_si512()); N];
         let mut differences = sums;
         for j in 0..N / 2 {
             let x = avx512!(joined!(a[2 * j], a[2 * j + 1]));
-            let flipped = walsh(j, row / (2 * LANES));
+            let flipped = walsh(j, row / NIBBLE_SIGNS.len());
             let x = self.wht_nibbles_8(x, if flipped { !negated } else { negated });
             (sums[j], differences[j]) = avx512!({
                 let ones = _mm512_set1_epi8(1);
@@ -1236,13 +1226,43 @@ impl Simd for Avx512 {
                 _mm512_shuffle_i64x2::<0b01_00_01_00>(sums[j], differences[j]),
                 _mm512_shuffle_i64x2::<0b11_10_11_10>(sums[j], differences[j])
             ));
-            n[2 * j] = self.widened(avx512!(_mm512_add_epi16(low, high)));
-            n[2 * j + 1] = self.widened(avx512!(_mm512_sub_epi16(low, high)));
+            n[2 * j] = avx512!(_mm512_add_epi16(low, high));
+            n[2 * j + 1] = avx512!(_mm512_sub_epi16(low, high));
         }
         n
     }
     #[inline(always)]
-    fn wht_nibbles_end<const N: usize>(self, a: [Self::I; N]) -> [Self::I; N] {
-        a
+    fn wht_nibbles_end<const N: usize>(self, a: [Self::H; N], row: usize, x: i16) -> [Self::I; N] {
+        let whole = avx512!(_mm512_set1_epi32(i32::from(x) * (N * LANES) as i32));
+        let one = one_at::<N>(row);
+        array!(N, v => {
+            let one = self.load_i(&one[v]);
+            avx512!([
+                _mm512_dpwssd_epi32(_mm512_and_si512(one[0], whole), a[v], _mm512_set1_epi16(8)),
+                _mm512_dpwssd_epi32(
+                    _mm512_and_si512(one[1], whole),
+                    a[v],
+                    _mm512_set1_epi32(0xfff8_0008u32 as i32)
+                ),
+            ])
+        })
+    }
+    /// A nibble is one of sixteen numbers, which a register has room for; what is above it is not looked at.
+    #[inline(always)]
+    fn eight_nibbles_plus<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16) -> [Self::F; N] {
+        let numbers = avx512!(_mm512_cvtepi32_ps(_mm512_add_epi32(
+            _mm512_setr_epi32(0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120),
+            _mm512_set1_epi32(i32::from(x))
+        )));
+        let low = array!(N, i => {
+            // SAFETY: AVX-512 by the token; the array has the 16 bytes that are read.
+            unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(packed[i].as_ptr().cast())) }
+        });
+        let high = array!(N, i => avx512!(_mm512_srli_epi32::<4>(low[i])));
+        array!(N, v => array!(2, half => {
+            let i = 2 * v + half;
+            let nibbles = if i < N { low[i % N] } else { high[i % N] };
+            avx512!(_mm512_permutexvar_ps(nibbles, numbers))
+        }))
     }
 }

@@ -7,3 +7,30 @@ pub(super) mod crc32;
 mod machine;
 #[cfg(test)]
 pub(super) mod model;
+
+use core::arch::x86_64::{__cpuid_count, CpuidResult};
+use core::sync::atomic::{AtomicU8, Ordering};
+
+/// Whether the machine has a feature that `cpufeatures` does not know: 0 for not asked yet, 1 for no, 2 for yes. Asking takes
+/// a microsecond where a hypervisor answers.
+struct Asked(AtomicU8);
+
+impl Asked {
+    const fn new() -> Self {
+        Self(AtomicU8::new(0))
+    }
+
+    /// `bit` is not zero where the machine has it; the machine has the leaf.
+    fn or_ask(&self, leaf: u32, bit: fn(CpuidResult) -> u32) -> bool {
+        match self.0.load(Ordering::Relaxed) {
+            0 => {
+                // SAFETY: every x86_64 has the instruction; older compilers do not know it.
+                #[allow(unused_unsafe)]
+                let found = bit(unsafe { __cpuid_count(leaf, 0) }) != 0;
+                self.0.store(1 + u8::from(found), Ordering::Relaxed);
+                found
+            }
+            found => found == 2,
+        }
+    }
+}

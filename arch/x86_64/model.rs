@@ -399,11 +399,12 @@ pub(super) mod machine {
         }))
     }
     /// Sums of neighbouring products.
-    pub(crate) unsafe fn _mm512_madd_epi16(a: __m512i, b: __m512i) -> __m512i {
+    pub(crate) unsafe fn _mm512_dpwssd_epi32(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
         let (a, b): ([[i16; 2]; 16], [[i16; 2]; 16]) = (cast(a.0), cast(b.0));
+        let sum: [i32; 16] = cast(sum.0);
         wide(core::array::from_fn::<i32, 16, _>(|i| {
             let products = [0, 1].map(|j| i32::from(a[i][j]) * i32::from(b[i][j]));
-            products[0].wrapping_add(products[1])
+            sum[i].wrapping_add(products[0]).wrapping_add(products[1])
         }))
     }
 

@@ -7,6 +7,7 @@
 use core::ops::Range;
 
 use crate::arch::{LANES, Part, Simd, array};
+use crate::checksum::Shares;
 use crate::error::DecodeError;
 use crate::exponents;
 use crate::frame::{Descriptor, Encoding, Frame, Row};
@@ -34,13 +35,14 @@ fn is_exact(base: u8, (least, most): (i32, i32)) -> bool {
 }
 
 /// Rows of a frame that [`holds`] them.
-pub(super) struct Rows<'k> {
+pub(super) struct Rows<'k, 'b> {
     pub(super) frame: &'k Frame<'k>,
     pub(super) rows: Range<u32>,
     pub(super) out: &'k mut [f32],
+    pub(super) shares: &'k mut Shares<'b>,
 }
 
-impl<S: Simd> Part<S> for Rows<'_> {
+impl<S: Simd> Part<S> for Rows<'_, '_> {
     type Output = Result<(), DecodeError>;
 
     #[inline(always)]
@@ -51,6 +53,7 @@ impl<S: Simd> Part<S> for Rows<'_> {
             .out
             .chunks_exact_mut((self.frame.header().width as usize).max(1));
         for ((index, row), out) in self.frame.uniform_rows(self.rows).zip(outs) {
+            self.shares.before_row();
             row.validate_prefix(index)?;
             let base = row.base();
             if !is_exact(base, extremes) {
@@ -66,7 +69,8 @@ impl<S: Simd> Part<S> for Rows<'_> {
             let (whole, tail) = out.as_chunks_mut::<G>();
             let t = whole.len();
             let (packed, rest) = split(row.codes(), t * (G / 2));
-            let tiles = row.descriptors().iter().zip(packed.as_chunks().0).zip(whole);
+            let packed = packed.as_chunks().0.as_chunks().0;
+            let tiles = row.descriptors().iter().zip(packed).zip(whole);
             match exponents {
                 None => {
                     for ((descriptor, packed), out) in tiles {
@@ -104,7 +108,7 @@ fn tile<S: Simd>(
     s: S,
     base: u8,
     descriptor: &[u8; 4],
-    packed: &[u8; G / 2],
+    packed: &[[u8; LANES / 2]; N],
     table: Option<&[i8; G]>,
     out: &mut [f32; G],
 ) -> bool {

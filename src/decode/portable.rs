@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use super::bad_transform;
 use crate::arch;
+use crate::checksum::Shares;
 use crate::element::Element;
 use crate::error::DecodeError;
 use crate::frame::{Descriptor, Frame, Row};
@@ -18,9 +19,11 @@ pub(super) fn decode_rows<E: Element>(
     frame: &Frame<'_>,
     rows: Range<u32>,
     out: &mut [E],
+    shares: &mut Shares<'_>,
 ) -> Result<(), DecodeError> {
     let outs = out.chunks_exact_mut((frame.header().width as usize).max(1));
     for ((index, row), out) in frame.rows(rows).zip(outs) {
+        shares.before_row();
         match row {
             Some(row) => decode_row(&row, frame.header().tile_len(), index, frame.exponents(), out)?,
             None => out.fill(E::from_f32(0.0)),

@@ -168,6 +168,12 @@ impl<E: Lanes, const G: usize, const LINES: bool> Place<'_, '_, E, G, LINES> {
         LINES || self.waiting.is_some()
     }
 
+    /// How many tiles.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.tiles.len()
+    }
+
     /// Writes tile `t`.
     #[inline(always)]
     pub(super) fn put<S: Simd, const N: usize>(&mut self, s: S, t: usize, y: Tile<S, N>) {
@@ -219,6 +225,7 @@ mod tests {
     use half::{bf16, f16};
 
     use crate::arch::Level;
+    use crate::checksum::Shares;
     use crate::config::{Config, TileSize};
     use crate::decode::Decoder;
     use crate::element::Element;
@@ -255,7 +262,8 @@ mod tests {
                 let mark = E::from_f32(-77.0);
                 let mut out = std::vec![mark; x.len() + 2 * 64];
                 let own = &mut out[at..at + x.len()];
-                let result = decoder.some_rows(&parsed, 0..rows, E::elements_mut(own), true);
+                let result =
+                    decoder.some_rows(&parsed, 0..rows, E::elements_mut(own), true, &mut Shares::none());
                 assert_eq!(result, Ok(()));
                 let case = (level.name(), config.tile, width, at);
                 assert!(out[at..at + x.len()] == expected, "{case:?}");
@@ -306,7 +314,8 @@ mod tests {
                 for at in [0, 1, 4] {
                     let mut out = std::vec![0.0; x.len() + 4];
                     let own = f32::elements_mut(&mut out[at..at + x.len()]);
-                    assert_eq!(decoder.some_rows(&frame, 0..rows, own, true), Err(expected));
+                    let result = decoder.some_rows(&frame, 0..rows, own, true, &mut Shares::none());
+                    assert_eq!(result, Err(expected));
                     let own = &mut out[at..at + x.len()];
                     assert_eq!(decoder.decode_rows(&frame, 0..rows, own), Err(expected));
                     assert!(own.iter().all(|&x| x == 0.0));
