@@ -575,7 +575,7 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
                 base: self.row.base(),
                 descriptors,
                 codes: own.as_chunks().0.as_chunks().0,
-                tables: self.tables.map(|tables| part(tables, first..first + count)),
+                tables: self.tables.map(|tables| from(tables, first)),
                 place: self.sink.place::<G, LINES>(count),
             };
             if let Err(t) = tiles.decode(s) {
@@ -625,62 +625,60 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
         let count = self.descriptors.len();
         let mut plain = !rotated & (u32::MAX >> (SORTED - count.clamp(1, SORTED)));
         // So that there is one length to compare a tile's number with.
-        let whole = self.tables.is_none_or(|tables| tables.len() == count);
-        if !whole | (self.codes.len() != count) | (self.place.len() != count) {
+        if let Some(tables) = &mut self.tables {
+            *tables = tables.get(..count).ok_or(count)?;
+        }
+        if (self.codes.len() != count) | (self.place.len() != count) {
             return Err(count);
         }
         while rotated.count_ones() > 1 {
             let (a, b) = (next_bit(&mut rotated), next_bit(&mut rotated));
-            let (Some(first), Some(second)) = (self.tile(s, a), self.tile(s, b)) else {
+            if a >= count || b >= count {
                 break;
-            };
+            }
+            let (first, second) = (self.tile(s, a), self.tile(s, b));
             let codes = [nibbles(s, first.codes), nibbles(s, second.codes)];
-            let n = s.wht_nibbles_two(codes, [first.pivot, second.pivot]);
+            let n = s.wht_nibbles_two(codes, [first.pivot(), second.pivot()]);
             self.put_rotated(s, a, &first, n[0]);
             self.put_rotated(s, b, &second, n[1]);
         }
         if rotated != 0 {
             let t = next_bit(&mut rotated);
-            if let Some(tile) = self.tile(s, t) {
-                let n = s.wht_nibbles(nibbles(s, tile.codes), tile.pivot);
-                self.put_rotated(s, t, &tile, n);
-            }
+            let tile = self.tile(s, t);
+            let n = s.wht_nibbles(nibbles(s, tile.codes), tile.pivot());
+            self.put_rotated(s, t, &tile, n);
         }
         while plain != 0 {
             let t = next_bit(&mut plain);
-            let Some(tile) = self.tile(s, t) else {
+            if t >= count {
                 break;
-            };
-            self.put(s, t, &tile, s.eight_nibbles_plus(tile.codes, tile.zero_point));
+            }
+            let tile = self.tile(s, t);
+            self.put(s, t, &tile, s.eight_nibbles_plus(tile.codes, tile.zero_point()));
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn tile<S: Simd>(&self, s: S, t: usize) -> Option<NibbleTile<'s, N>> {
-        let codes = self.codes.get(t)?;
-        let [low, high, unit, transform] = *self.descriptors.get(t)?;
+    fn tile<S: Simd>(&self, s: S, t: usize) -> NibbleTile<'s, N> {
+        let codes = self.codes.get(t).unwrap_or(&[[0; LANES / 2]; N]);
+        let descriptor = self.descriptors.get(t).unwrap_or(&[0; 4]);
         // Where there is so much that it comes from memory; ahead of the checksum, which reads it first.
         if self.place.is_streamed() {
             s.prefetch(codes.as_ptr().wrapping_byte_add(AHEAD).cast());
         }
-        Some(NibbleTile {
-            codes,
-            zero_point: i16::from_le_bytes([low, high]),
-            unit,
-            pivot: usize::from(transform & !ROTATED),
-        })
+        NibbleTile { codes, descriptor }
     }
 
     #[inline(always)]
     fn put_rotated<S: Simd>(&mut self, s: S, t: usize, tile: &NibbleTile<'_, N>, n: S::Nibbles<N>) {
-        let n = s.wht_nibbles_end(n, tile.pivot, tile.zero_point);
+        let n = s.wht_nibbles_end(n, tile.pivot(), tile.zero_point());
         self.put(s, t, tile, array!(N, v => s.to_float(n[v])));
     }
 
     #[inline(always)]
     fn put<S: Simd>(&mut self, s: S, t: usize, tile: &NibbleTile<'_, N>, n: Tile<S, N>) {
-        let unit = wire_unit(self.base, tile.unit).to_bits();
+        let unit = wire_unit(self.base, tile.unit()).to_bits();
         let table = self.tables.and_then(|tables| tables.get(t));
         self.place.put(s, t, scaled(s, n, unit, table));
     }
@@ -689,10 +687,25 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
 /// A tile of 4-bit codes and what they stand for.
 struct NibbleTile<'s, const N: usize> {
     codes: &'s [[u8; LANES / 2]; N],
-    zero_point: i16,
-    unit: u8,
+    descriptor: &'s [u8; 4],
+}
+
+impl<const N: usize> NibbleTile<'_, N> {
+    #[inline(always)]
+    fn zero_point(&self) -> i16 {
+        i16::from_le_bytes([self.descriptor[0], self.descriptor[1]])
+    }
+
+    #[inline(always)]
+    fn unit(&self) -> u8 {
+        self.descriptor[2]
+    }
+
     /// Where the tile is rotated.
-    pivot: usize,
+    #[inline(always)]
+    fn pivot(&self) -> usize {
+        usize::from(self.descriptor[3] & !ROTATED)
+    }
 }
 
 /// Integers times a unit, of which the bits are given, and the powers of their channels.
