@@ -101,7 +101,8 @@ impl<'k> Shares<'k> {
         // Where the rows' own blocks are divided, but for what precedes them and where rows differ in length; what is no
         // whole number of registers takes longest.
         let share = (self.bytes.len() as u64).saturating_mul(u64::from(run)) / u64::from(self.rows.max(1));
-        let (own, rest) = split(self.bytes, (share as usize).next_multiple_of(4 * LINE));
+        let share = (share as usize).next_multiple_of(4 * LINE);
+        let (own, rest) = split(self.bytes, share.min(self.bytes.len()));
         self.sum.update(own);
         self.bytes = rest;
         self.rows = self.rows.saturating_sub(run);
