@@ -43,7 +43,7 @@ impl Checksum {
 
 /// Rows of a run of about `run` bytes, of `rows` that have `bytes`: what is coded between two updates of a checksum.
 pub(crate) fn rows_of_a_run(rows: u32, bytes: usize, run: usize) -> u32 {
-    let runs = u32::try_from(bytes / run.max(1) + 1).unwrap_or(u32::MAX);
+    let runs = u32::try_from(bytes / run + 1).unwrap_or(u32::MAX);
     rows.div_ceil(runs).max(1)
 }
 
@@ -89,10 +89,18 @@ impl<'k> Shares<'k> {
     /// To be called before each row.
     #[inline(always)]
     pub(crate) fn before_row(&mut self) {
+        self.before_rows(1);
+    }
+
+    /// To be called before some rows of `left`: how many, one at least where any are left.
+    #[inline(always)]
+    pub(crate) fn before_rows(&mut self, left: u32) -> u32 {
         if self.until == 0 {
             self.next();
         }
-        self.until = self.until.wrapping_sub(1);
+        let now = self.until.min(left);
+        self.until -= now;
+        now
     }
 
     #[inline(never)]
@@ -153,21 +161,35 @@ mod tests {
         let bytes: std::vec::Vec<u8> = (0..50_000u32).map(|i| ((i * 7) >> 1) as u8).collect();
         for len in [0, 1, 255, 256, 5000, 50_000] {
             for rows in [1, 2, 3, 7, 100, 10_000] {
-                let mut shares = Shares::new(&bytes[..len], rows);
-                let per_row = len / rows as usize;
-                for row in 0..rows as usize {
-                    shares.before_row();
-                    let taken = len - shares.bytes.len();
-                    assert!(taken >= row * per_row, "row {row} of {rows}, {len} bytes");
-                    let near = (row + 1) * per_row + Shares::RUN + 2 * per_row + 8 * LINE;
-                    assert!(taken <= near.max(per_row), "row {row} of {rows}, {len} bytes");
+                // All rows, fewer as after an error, and more than there are.
+                for asked in [0, 1, rows / 2, rows, rows + 1] {
+                    let mut shares = Shares::new(&bytes[..len], rows);
+                    let per_row = len / rows as usize;
+                    for row in 0..asked as usize {
+                        shares.before_row();
+                        let taken = len - shares.bytes.len();
+                        assert!(
+                            taken >= row.min(rows as usize) * per_row,
+                            "row {row} of {rows}, {len} bytes"
+                        );
+                        let near = (row + 3) * per_row + Shares::RUN + 8 * LINE;
+                        assert!(taken <= near, "row {row} of {rows}, {len} bytes");
+                    }
+                    assert_eq!(shares.whole().value(), checksum(&bytes[..len]));
                 }
-                // One that is not asked for any more, as after an error.
+                let mut shares = Shares::new(&bytes[..len], rows);
+                let mut left = rows;
+                while left > 0 {
+                    let now = shares.before_rows(left);
+                    assert!(now > 0 && now <= left, "{left} of {rows} rows, {len} bytes");
+                    left -= now;
+                }
                 assert_eq!(shares.whole().value(), checksum(&bytes[..len]));
             }
         }
+        assert_eq!(Shares::new(&bytes, 0).whole().value(), checksum(&bytes));
         let mut none = Shares::none();
-        none.before_row();
+        assert_eq!(none.before_rows(7), 7);
         assert_eq!(none.whole().value(), checksum(&[]));
     }
 }

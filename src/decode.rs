@@ -18,7 +18,7 @@ use crate::error::DecodeError;
 use crate::exponents;
 use crate::frame::{Descriptor, Encoding, Frame, Header, ROTATED, Row, Sealed, SourceType};
 use crate::pack;
-use crate::part::{copy, from, part, split};
+use crate::part::{copy, from, part, split, split_mut};
 use crate::quantise::wire_unit;
 use crate::rotate::{self, Codes, Tile};
 use crate::tile::{self, MAX_TILE};
@@ -27,7 +27,8 @@ use sink::{Place, Sink, Stage, tiles_together};
 /// Bytes of output from which on it is stored past the caches: it would not stay in them.
 const STREAMED: usize = 4 << 20;
 
-/// How many bytes before they are decoded codes are asked for: more than those of which the checksum is taken before.
+/// How many bytes before they are decoded codes are asked for: more than those of which the checksum is taken before, where
+/// rows have fewer.
 const AHEAD: usize = 4 * Shares::RUN;
 
 /// Bytes of a frame from which on its rows are decoded while their bytes are near from the checksum.
@@ -282,10 +283,17 @@ fn decode_raw<E: Element>(frame: &Frame<'_>, rows: Range<u32>, out: &mut [E], sh
     let header = frame.header();
     let size = header.source.size();
     let start = header.row_offset(&[], rows.start);
-    let mut elements = from(frame.blocks(), start).chunks_exact(size);
-    for out in out.chunks_mut((header.width as usize).max(1)) {
-        shares.before_row();
-        for (out, bytes) in out.iter_mut().zip(&mut elements) {
+    let (mut bytes, mut out) = (from(frame.blocks(), start), out);
+    let mut left = rows.end - rows.start;
+    while left > 0 {
+        let now = shares.before_rows(left);
+        left -= now;
+        let count = now as usize * header.width as usize;
+        let (own, rest) = split(bytes, count * size);
+        bytes = rest;
+        let (elements, rest) = split_mut(out, count);
+        out = rest;
+        for (out, bytes) in elements.iter_mut().zip(own.chunks_exact(size)) {
             *out = match header.source {
                 // Its own type keeps every bit, of a NaN as well.
                 source if source == E::SOURCE => E::from_wire(bytes),
@@ -628,7 +636,9 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
         if let Some(tables) = &mut self.tables {
             *tables = tables.get(..count).ok_or(count)?;
         }
-        if (self.codes.len() != count) | (self.place.len() != count) {
+        let whole = (self.codes.len() == count) & (self.place.len() == count);
+        debug_assert!(whole, "tiles that are cut short");
+        if !whole {
             return Err(count);
         }
         while rotated.count_ones() > 1 {

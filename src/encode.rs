@@ -22,8 +22,8 @@ mod rows;
 use crate::part::{copy, from, part, part_mut, split_mut};
 use rows::{EncodeRows, RankRows};
 
-/// Bytes of rows that are still near when the checksum is taken of them.
-const RUN: usize = 32 << 10;
+/// Bytes of a frame that are still near when the checksum is taken of them.
+const SUMMED_TOGETHER: usize = 32 << 10;
 
 /// What an encoder did to a tensor, or to some of its rows; add those of row ranges with
 /// [`EncodeStats::merge`].
@@ -716,7 +716,7 @@ impl Plan<'_> {
         if out.is_empty() {
             return self.encode_some(rows, x, out, stats);
         }
-        let most = checksum::rows_of_a_run(rows.end - rows.start, out.len(), RUN);
+        let most = checksum::rows_of_a_run(rows.end - rows.start, out.len(), SUMMED_TOGETHER);
         while rows.start < rows.end {
             let run = rows.start..rows.end.min(rows.start.saturating_add(most));
             rows.start = run.end;

@@ -3,7 +3,7 @@
 //! element `i` is in byte `i mod n` at bit `w * (i div n)`, with `n = G * w / 8`: a plane unpacks with one
 //! shift and one mask a field, whatever the vector width.
 
-use crate::arch::{BLOCK, LANES, Simd, array};
+use crate::arch::{BLOCK, LANES, Simd, array, nibbles};
 use crate::part::{from, split, split_mut};
 use crate::rotate::Codes;
 
@@ -89,7 +89,10 @@ pub(crate) fn unpack<S: Simd, const N: usize>(s: S, bytes: &[u8], width: u8) -> 
     let zero = [s.splat_b(0); N];
     match width {
         0 => zero,
-        4 => unpack_plane::<S, N, 4>(s, bytes, 4, zero).1,
+        4 => match bytes.as_chunks().0.first_chunk() {
+            Some(bytes) => nibbles(s, bytes),
+            None => zero,
+        },
         _ => {
             let (rest, codes) = unpack_plane::<S, N, 8>(s, bytes, width, zero);
             let (rest, codes) = unpack_plane::<S, N, 4>(s, rest, width, codes);

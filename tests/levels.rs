@@ -35,7 +35,8 @@ fn expected_levels_are_there() {
             && std::is_x86_feature_detected!("avx512f")
             && std::is_x86_feature_detected!("avx512bw")
             && std::is_x86_feature_detected!("avx512vl")
-            && std::is_x86_feature_detected!("avx512vbmi");
+            && std::is_x86_feature_detected!("avx512vbmi")
+            && std::is_x86_feature_detected!("avx512vnni");
         assert_eq!(avx512, names.contains(&"avx512"));
     }
     #[cfg(target_arch = "wasm32")]

@@ -1,5 +1,5 @@
-//! AVX-512 with byte permutations and sums of products (F, BW, VL, VBMI and VNNI): a logical vector of f32 or i32 is two registers, one of i16 is
-//! one. Bytes are a register of AVX2, whose operations they share.
+//! AVX-512 with byte permutations and sums of products (F, BW, VL, VBMI and VNNI): a logical vector of f32 or i32 is
+//! two registers, one of i16 is one. Bytes are a register of AVX2, whose operations they share.
 //!
 //! No fused multiply-add, as with AVX2.
 

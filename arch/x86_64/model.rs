@@ -401,7 +401,7 @@ pub(super) mod machine {
             products[0].saturating_add(products[1])
         }))
     }
-    /// Sums of neighbouring products.
+    /// `sum` and the products of both words.
     pub(crate) unsafe fn _mm512_dpwssd_epi32(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
         let (a, b): ([[i16; 2]; 16], [[i16; 2]; 16]) = (cast(a.0), cast(b.0));
         let sum: [i32; 16] = cast(sum.0);
