@@ -538,6 +538,22 @@ impl Grids {
         x * self.reciprocal[t % BLOCK]
     }
 
+    /// How far from zero the middle of the codes of tile `t` is, or a number between these bounds from it, whichever is more;
+    /// with half a step for what the zero point may be moved by.
+    #[inline(always)]
+    pub(crate) fn reach(&self, t: usize, (low, high): (f32, f32)) -> f32 {
+        let t = t % BLOCK;
+        let centre = self.offset[t] + 8.0 * self.step[t];
+        let (below, above) = ((centre - low).abs(), (high - centre).abs());
+        let farthest = if below > above { below } else { above };
+        let reach = if farthest > centre.abs() {
+            farthest
+        } else {
+            centre.abs()
+        };
+        reach + 0.5 * self.step[t]
+    }
+
     #[inline(always)]
     pub(crate) fn set(&mut self, t: usize, grid: Grid) {
         let t = t % BLOCK;

@@ -1308,10 +1308,13 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             &mut block.grids,
             &mut others,
         );
-        // Next to so wide a step words are no distance at all.
+        // Next to so wide a step words are no distance at all, or their distances are no words.
         let mut steps = [1.0; LANES];
         for t in 0..BLOCK {
-            steps[t] = block.grids.in_steps(t, block.range(t));
+            let bounds = (block.low[t], block.high[t]);
+            let near = block.grids.reach(t, bounds) * block.words_of_one[t] <= f32::from(i16::MAX);
+            let range = block.grids.in_steps(t, block.range(t));
+            steps[t] = if near { range } else { 0.0 };
         }
         let silent = block.worded & s.above(s.splat(1.0), s.load(&steps));
         if silent != 0 {
