@@ -95,6 +95,10 @@ impl<'k> Shares<'k> {
     /// To be called before some rows of `left`: how many, one at least where any are left.
     #[inline(always)]
     pub(crate) fn before_rows(&mut self, left: u32) -> u32 {
+        // Without an operating system there are no caches to speak of, and little room for code.
+        if cfg!(target_os = "none") {
+            return left;
+        }
         if self.until == 0 {
             self.next();
         }
