@@ -274,7 +274,7 @@ const fn word_signs(order: [usize; LANES]) -> [[i16; LANES]; 2 * LANES] {
 
 /// All ones in the middle, and zeros before and after.
 #[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
-static ONE: [i32; 2 * 128 - 1] = {
+const ONE: &[i32; 2 * 128 - 1] = &{
     let mut table = [0; 2 * 128 - 1];
     table[127] = -1;
     table
@@ -550,12 +550,64 @@ pub(crate) trait Simd: Copy {
     /// Walsh-Hadamard butterfly over the lanes; no partial sum overflows.
     fn wht_h(self, a: Self::H) -> Self::H;
     fn h_to_i(self, a: Self::H) -> Self::I;
-    /// What [`Simd::wht_nibbles`] has in its middle.
+    /// Whether vectors of rotated tiles are in an order of their own: vector `v` of the tile is in the place of
+    /// [`exchanged`].
+    const EXCHANGED: bool = false;
+    /// The values of two rotated tiles of 32 N nibbles each, about pivots below 32 N: eight times the Walsh-Hadamard
+    /// transform of the nibbles, each taken with its sign by the pivot's row of the matrix, with 32 N times `x` added at the
+    /// pivot; times the unit, of at most eight significant bits, which is normal, and of which 2^24 are finite. The
+    /// low halves of the bytes are the first. N is 1, 2 or 4.
+    fn rotated_two<const N: usize>(
+        self,
+        packed: [&[[u8; LANES / 2]; N]; 2],
+        pivots: [usize; 2],
+        x: [i16; 2],
+        units: [f32; 2],
+    ) -> [[Self::F; N]; 2];
+    /// The same of one.
+    fn rotated<const N: usize>(
+        self,
+        packed: &[[u8; LANES / 2]; N],
+        pivot: usize,
+        x: i16,
+        unit: f32,
+    ) -> [Self::F; N];
+    /// Eight times the Walsh-Hadamard transform of 32 N bytes below 16, each taken with its sign by row `row` of the matrix,
+    /// with 32 N times `x` added to lane `row`; vectors may be [`Simd::EXCHANGED`]. N is 1, 2 or 4.
+    fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N];
+    /// The values of a plain tile: eight times each nibble, plus `x`, times the unit.
+    #[inline(always)]
+    fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16, unit: f32) -> [Self::F; N] {
+        let (nibbles, x, unit) = (nibbles(self, packed), self.splat(f32::from(x)), self.splat(unit));
+        array!(N, v => self.mul(self.add(self.eight_times(nibbles[v]), x), unit))
+    }
+
+    /// Whether [`Simd::wht_packed`] and [`Simd::packed_plus`] are faster than the operations that they are made of here.
+    const PACKED: bool = false;
+    /// The Walsh-Hadamard transform of 64 nibbles, each taken with its sign by row `row` of the matrix, below 64. The low
+    /// halves of the bytes are the first 32.
+    #[inline(always)]
+    fn wht_packed(self, packed: &[[u8; LANES / 2]; 2], row: usize) -> [Self::F; 2] {
+        let y = self.rotated(packed, row, 0, 1.0 / 8.0);
+        array!(2, v => y[exchanged::<Self>(v, row) % 2])
+    }
+    /// Each of 64 nibbles plus `x`, which is a number of eighths and at most 4096 in magnitude.
+    #[inline(always)]
+    fn packed_plus(self, packed: &[[u8; LANES / 2]; 2], x: f32) -> [Self::F; 2] {
+        let (nibbles, eight_times) = (nibbles(self, packed), self.splat(8.0 * x));
+        let eighth = self.splat(1.0 / 8.0);
+        array!(2, v => self.mul(self.add(self.eight_times(nibbles[v]), eight_times), eighth))
+    }
+}
+
+/// Levels that transform nibbles in two halves, of which one alone waits for itself: what [`Simd::rotated_two`] is there.
+pub(crate) trait WhtNibbles: Simd {
+    /// What is in the middle.
     type Nibbles<const N: usize>: Copy;
     /// Eight times the Walsh-Hadamard transform of 32 N bytes below 16, each taken with its sign by row `row` of the
-    /// matrix: the first half of it, for [`Simd::wht_nibbles_end`]. N is 1, 2 or 4.
+    /// matrix: the first half of it. N is 1, 2 or 4.
     fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> Self::Nibbles<N>;
-    /// [`Simd::wht_nibbles`] of two at once, for levels on which one alone waits for itself.
+    /// The same of two at once.
     #[inline(always)]
     fn wht_nibbles_two<const N: usize>(
         self,
@@ -567,30 +619,52 @@ pub(crate) trait Simd: Copy {
     }
     /// The second half, with 32 N times `x` added to lane `row`.
     fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>, row: usize, x: i16) -> [Self::I; N];
-    /// Eight times each of 32 N nibbles, plus `x`. The low halves of the bytes are the first. N is 1, 2 or 4.
-    #[inline(always)]
-    fn eight_nibbles_plus<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16) -> [Self::F; N] {
-        let (nibbles, x) = (nibbles(self, packed), self.splat(f32::from(x)));
-        array!(N, v => self.add(self.eight_times(nibbles[v]), x))
-    }
+}
 
-    /// Whether [`Simd::wht_packed`] and [`Simd::packed_plus`] are faster than the operations that they are made of here.
-    const PACKED: bool = false;
-    /// The Walsh-Hadamard transform of 64 nibbles, each taken with its sign by row `row` of the matrix, below 64. The low
-    /// halves of the bytes are the first 32.
-    #[inline(always)]
-    fn wht_packed(self, packed: &[[u8; LANES / 2]; 2], row: usize) -> [Self::F; 2] {
-        let n = self.wht_nibbles_end(self.wht_nibbles(nibbles(self, packed), row), row, 0);
-        let eighth = self.splat(1.0 / 8.0);
-        array!(2, v => self.mul(self.to_float(n[v]), eighth))
-    }
-    /// Each of 64 nibbles plus `x`, which is a number of eighths and at most 4096 in magnitude.
-    #[inline(always)]
-    fn packed_plus(self, packed: &[[u8; LANES / 2]; 2], x: f32) -> [Self::F; 2] {
-        let (nibbles, eight_times) = (nibbles(self, packed), self.splat(8.0 * x));
-        let eighth = self.splat(1.0 / 8.0);
-        array!(2, v => self.mul(self.add(self.eight_times(nibbles[v]), eight_times), eighth))
-    }
+/// [`Simd::rotated_two`], [`Simd::rotated`] and [`Simd::wht_codes`] by [`WhtNibbles`].
+macro_rules! rotated_by_halves {
+    () => {
+        #[inline(always)]
+        fn rotated_two<const N: usize>(
+            self,
+            packed: [&[[u8; $crate::arch::LANES / 2]; N]; 2],
+            pivots: [usize; 2],
+            x: [i16; 2],
+            units: [f32; 2],
+        ) -> [[Self::F; N]; 2] {
+            use $crate::arch::{WhtNibbles, array, nibbles};
+            let codes = [nibbles(self, packed[0]), nibbles(self, packed[1])];
+            let n = self.wht_nibbles_two(codes, pivots);
+            array!(2, t => {
+                let (n, unit) = (self.wht_nibbles_end(n[t], pivots[t], x[t]), self.splat(units[t]));
+                array!(N, v => self.mul(self.to_float(n[v]), unit))
+            })
+        }
+        #[inline(always)]
+        fn rotated<const N: usize>(
+            self,
+            packed: &[[u8; $crate::arch::LANES / 2]; N],
+            pivot: usize,
+            x: i16,
+            unit: f32,
+        ) -> [Self::F; N] {
+            use $crate::arch::{array, nibbles};
+            let (n, unit) = (self.wht_codes(nibbles(self, packed), pivot, x), self.splat(unit));
+            array!(N, v => self.mul(self.to_float(n[v]), unit))
+        }
+        #[inline(always)]
+        fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N] {
+            use $crate::arch::WhtNibbles;
+            self.wht_nibbles_end(self.wht_nibbles(a, row), row, x)
+        }
+    };
+}
+use rotated_by_halves;
+
+/// Where vector `v` of a tile is that is rotated about `pivot`, as [`Simd::rotated`] gives it.
+#[inline(always)]
+pub(crate) fn exchanged<S: Simd>(v: usize, pivot: usize) -> usize {
+    if S::EXCHANGED { v ^ pivot / LANES } else { v }
 }
 
 /// The low halves of bytes, and then the high ones. N is 1, 2 or 4.

@@ -2,7 +2,10 @@
 
 use half::{bf16, f16};
 
-use super::{BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, ROUNDER, SIGNS_H, Simd, array, sign_row};
+use super::{
+    BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, ROUNDER, SIGNS_H, Simd, WhtNibbles, array,
+    rotated_by_halves, sign_row,
+};
 
 /// The level that every machine has.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +133,6 @@ impl Simd for Scalar {
     type I = [i32; LANES];
     type H = [i16; LANES];
     type B = [u8; LANES];
-    type Nibbles<const N: usize> = [Self::H; N];
 
     const VECTORS: bool = false;
 
@@ -524,6 +526,12 @@ impl Simd for Scalar {
     fn h_to_i(self, a: Self::H) -> Self::I {
         map(&a, i32::from)
     }
+    rotated_by_halves!();
+}
+
+impl WhtNibbles for Scalar {
+    type Nibbles<const N: usize> = [Self::H; N];
+
     #[inline(never)]
     fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::H; N] {
         let mut sums = [[0i16; LANES]; N];

@@ -645,34 +645,51 @@ impl<S: Simd, const N: usize> Part<S> for Nibbles<N> {
     #[inline(always)]
     fn run(self, s: S) {
         let own: [S::B; N] = array!(N, v => s.repeat(&self.a[v]));
-        let mut reversed = self.a;
-        reversed.as_flattened_mut().reverse();
-        let other: [S::B; N] = array!(N, v => s.repeat(&reversed[v]));
-        let opposite = N * LANES - 1 - self.row;
-        let [two, opposites] = s.wht_nibbles_two([own, other], [self.row, opposite]);
         let z = (self.row as i16).wrapping_mul(257) ^ i16::MIN;
-        let n = s.wht_nibbles_end::<N>(s.wht_nibbles(own, self.row), self.row, z);
-        let two = s.wht_nibbles_end::<N>(two, self.row, z);
-        let opposites = s.wht_nibbles_end::<N>(opposites, opposite, z);
-        let expected = Scalar.wht_nibbles_end::<N>(Scalar.wht_nibbles(self.a, self.row), self.row, z);
-        let expected_opposites = Scalar.wht_nibbles(reversed, opposite);
-        let expected_opposites = Scalar.wht_nibbles_end::<N>(expected_opposites, opposite, z);
+        let n = s.wht_codes::<N>(own, self.row, z);
+        let n = array!(N, v => n[exchanged::<S>(v, self.row) % N]);
+        let expected = Scalar.wht_codes::<N>(self.a, self.row, z);
         let moved = s.add_at(n, self.row, z);
         let expected_moved = Scalar.add_at(expected, self.row, z);
         let packed: [[u8; LANES / 2]; N] =
             array!(N, v => array!(LANES / 2, i => self.a[v][2 * i] | self.a[v][2 * i + 1] << 4));
-        let plain = s.eight_nibbles_plus(&packed, z);
-        let expected_plain = Scalar.eight_nibbles_plus(&packed, z);
+        let mut reversed = packed;
+        reversed.as_flattened_mut().reverse();
+        let rows = [self.row, N * LANES - 1 - self.row];
+        let x = [z, !z];
+        // From the least unit to the largest of which 2^24 are finite, the fourth of any mantissa.
+        let least = 8u32;
+        for bits in [
+            least,
+            127 * 8 + 5,
+            230 * 8 + 7,
+            least + (self.row as u32 * 29) % (223 * 8),
+        ] {
+            let units = [f32::from_bits(bits << 20), f32::from_bits((bits ^ 1) << 20)];
+            let two = s.rotated_two([&packed, &reversed], rows, x, units);
+            for (t, packed) in [packed, reversed].iter().enumerate() {
+                let (row, x, unit) = (rows[t], x[t], units[t]);
+                let one = s.rotated(packed, row, x, unit);
+                let expected = Scalar.rotated(packed, row, x, unit);
+                let plain = s.plain(packed, x, unit);
+                let expected_plain = Scalar.plain(packed, x, unit);
+                for v in 0..N {
+                    let at = exchanged::<S>(v, row) % N;
+                    let operation = format!("rotated {N} row {row} x {x} unit {unit} vector {v}");
+                    self.report
+                        .same(&operation, f(s, one[at]), f(Scalar, expected[v]));
+                    let operation = format!("rotated_two {t} {N} row {row} x {x} unit {unit} vector {v}");
+                    self.report
+                        .same(&operation, f(s, two[t][at]), f(Scalar, expected[v]));
+                    let operation = format!("plain {N} x {x} unit {unit} vector {v}");
+                    self.report
+                        .same(&operation, f(s, plain[v]), f(Scalar, expected_plain[v]));
+                }
+            }
+        }
         for v in 0..N {
-            let operation = format!("wht_nibbles {N} row {} vector {v}", self.row);
+            let operation = format!("wht_codes {N} row {} vector {v}", self.row);
             self.report.same(&operation, i(s, n[v]), i(Scalar, expected[v]));
-            let operation = format!("wht_nibbles_two {N} row {} vector {v}", self.row);
-            self.report.same(&operation, i(s, two[v]), i(Scalar, expected[v]));
-            self.report
-                .same(&operation, i(s, opposites[v]), i(Scalar, expected_opposites[v]));
-            let operation = format!("eight_nibbles_plus {N} vector {v}");
-            self.report
-                .same(&operation, f(s, plain[v]), f(Scalar, expected_plain[v]));
             let operation = format!("add_at {N} at {} vector {v}", self.row);
             self.report
                 .same(&operation, i(s, moved[v]), i(Scalar, expected_moved[v]));

@@ -5,27 +5,28 @@
 
 mod packed;
 pub(crate) mod portable;
+mod powers;
 mod sink;
 
 use core::ops::Range;
 
 use half::{bf16, f16};
 
-use crate::arch::{BLOCK, Kernel, LANES, Level, Part, Simd, array, next_bit, nibbles};
+use crate::arch::{BLOCK, Kernel, LANES, Level, Part, Simd, array, exchanged, next_bit};
 use crate::checksum::{Checksum, Shares};
 use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
-use crate::exponents;
 use crate::frame::{Descriptor, Encoding, Frame, Header, ROTATED, Row, Sealed, SourceType};
 use crate::pack;
-use crate::part::{copy, from, part, split, split_mut};
+use crate::part::{copy, from, part, part_mut, split, split_mut};
 use crate::quantise::wire_unit;
 use crate::rotate::{self, Codes, Tile};
 use crate::tile::{self, MAX_TILE};
+use powers::{Powers, TilePowers};
 use sink::{Place, Sink, Stage, tiles_together};
 
-/// Bytes of output from which on it is stored past the caches: it would not stay in them.
-const STREAMED: usize = 4 << 20;
+/// Bytes of output from which on it is stored past the caches: with what is read beside it, it would not stay in them.
+const STREAMED: usize = 8 << 20;
 
 /// How many bytes before they are decoded codes are asked for: more than those of which the checksum is taken before, where
 /// rows have fewer.
@@ -394,30 +395,52 @@ impl<E: Lanes> DecodeRows<'_, '_, E> {
     fn each<S: Simd, const N: usize, const G: usize, const LINES: bool>(
         self,
         s: S,
-        stage: Option<&mut Stage<E>>,
+        mut stage: Option<&mut Stage<E>>,
     ) -> Result<(), DecodeError> {
         let width = self.frame.header().width as usize;
-        let exponents = self.frame.exponents();
-        let extremes = exponents::extremes(exponents);
-        let mut sink = Sink::new(self.out, stage);
-        let mut result = Ok(());
-        for (index, row) in self.frame.rows(self.rows) {
-            self.shares.before_row();
-            match row {
-                Some(row) => {
-                    result = decode_row::<S, E, N, G, LINES>(
-                        s, &row, index, exponents, extremes, width, &mut sink,
-                    );
-                    if result.is_err() {
-                        break;
-                    }
-                }
-                None => sink.direct(width).fill(E::from_f32(0.0)),
-            }
+        let powers = Powers::of(self.frame.exponents());
+        // The last rows have room for the powers of all others' channels, until they are decoded themselves.
+        let others = powers.rows::<E>(self.rows.end - self.rows.start);
+        let mut rows = self.frame.rows(self.rows);
+        let (own, last) = split_mut(self.out, others as usize * width);
+        if others > 0 {
+            let mut sink = Sink::new(own, stage.as_deref_mut());
+            let result = some_rows::<S, E, N, G, LINES>(
+                s,
+                rows.by_ref().take(others as usize),
+                powers.ready(s, last),
+                self.shares,
+                width,
+                &mut sink,
+            );
+            sink.finish(s);
+            result?;
         }
+        let mut sink = Sink::new(last, stage);
+        let result = some_rows::<S, E, N, G, LINES>(s, rows, powers, self.shares, width, &mut sink);
         sink.finish(s);
         result
     }
+}
+
+/// Decodes rows one after the other.
+#[inline(always)]
+fn some_rows<'r, S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bool>(
+    s: S,
+    rows: impl Iterator<Item = (u32, Option<Row<'r>>)>,
+    powers: Powers<'_>,
+    shares: &mut Shares<'_>,
+    width: usize,
+    sink: &mut Sink<'_, '_, E>,
+) -> Result<(), DecodeError> {
+    for (index, row) in rows {
+        shares.before_row();
+        match row {
+            Some(row) => decode_row::<S, E, N, G, LINES>(s, &row, index, powers, width, sink)?,
+            None => sink.direct(width).fill(E::from_f32(0.0)),
+        }
+    }
+    Ok(())
 }
 
 /// One row: see [`decode_row`].
@@ -425,7 +448,6 @@ struct One<'k, E, const N: usize, const G: usize> {
     row: Row<'k>,
     index: u32,
     exponents: Option<&'k [i8]>,
-    extremes: (i32, i32),
     out: &'k mut [E],
 }
 
@@ -440,8 +462,7 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for One<'_, E, N
             s,
             &self.row,
             self.index,
-            self.exponents,
-            self.extremes,
+            Powers::of(self.exponents),
             width,
             &mut sink,
         )
@@ -454,38 +475,29 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bo
     s: S,
     row: &Row<'_>,
     index: u32,
-    exponents: Option<&[i8]>,
-    extremes: (i32, i32),
+    powers: Powers<'_>,
     width: usize,
     sink: &mut Sink<'_, '_, E>,
 ) -> Result<(), DecodeError> {
     row.validate_prefix(index)?;
     let count = width / G;
     // Each a function of its own, for the stack's sake.
-    let packed = match (row.single_width(), exponents) {
-        (Some(4), None) => s.outline(NibbleTiles::<E, G, N, LINES> {
+    let packed = if row.single_width() == Some(4) && units_are_small(row.base()) {
+        s.outline(NibbleTiles::<E, G, N, LINES> {
             row,
             index,
-            tables: None,
+            powers,
             count,
             sink,
-        })?,
-        (Some(4), Some(table)) if product_is_exact(row.base(), extremes) => {
-            s.outline(NibbleTiles::<E, G, N, LINES> {
-                row,
-                index,
-                tables: Some(table.as_chunks::<G>().0),
-                count,
-                sink,
-            })?
-        }
-        _ => s.outline(Tiles::<E, G, N, LINES> {
+        })?
+    } else {
+        s.outline(Tiles::<E, G, N, LINES> {
             row,
             index,
-            exponents,
+            powers,
             count,
             sink,
-        })?,
+        })?
     };
     let tail = width % G;
     if tail == 0 {
@@ -496,26 +508,23 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bo
         index,
         t: count,
         packed,
-        exponents,
+        exponents: powers.exponents(),
         out: sink.direct(tail),
     })
 }
 
-/// Whether a unit of a row times the power of a channel is a normal number, and no number overflows that the power
-/// would have brought back: then one multiplication by their product gives what two give, an element being an integer
-/// below 2^23 times a unit.
+/// Whether 2^24 of every unit of a row are finite, as [`Simd::rotated_two`] asks for.
 #[inline(always)]
-fn product_is_exact(base: u8, (least, most): (i32, i32)) -> bool {
+fn units_are_small(base: u8) -> bool {
     // Biased exponents of units are 1 to 32 above the base.
-    let base = i32::from(base);
-    base + least >= 0 && base + 32 + most.max(24) <= 254
+    i32::from(base) + 32 + 24 <= 254
 }
 
 /// The whole tiles of a row of any code width, or of two. Gives the codes that follow, as [`NibbleTiles`] does.
 struct Tiles<'s, 'o, 'k, 'r, E, const G: usize, const N: usize, const LINES: bool> {
     row: &'s Row<'r>,
     index: u32,
-    exponents: Option<&'s [i8]>,
+    powers: Powers<'s>,
     count: usize,
     sink: &'s mut Sink<'o, 'k, E>,
 }
@@ -529,6 +538,7 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
     fn run(self, s: S) -> Self::Output {
         let (row, index) = (self.row, self.index);
         let mut packed = row.codes();
+        let powers = self.powers.tiles::<G>(0);
         for first in (0..self.count).step_by(tiles_together::<G>()) {
             let count = tiles_together::<G>().min(self.count - first);
             let mut place = self.sink.place::<G, LINES>(count);
@@ -539,11 +549,8 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
                 let (own, rest) = split(packed, pack::packed_len(G, width));
                 packed = rest;
                 let tile = Packed::<S, N>::read::<G>(s, descriptor, own, width, (index, t))?;
-                let mut y = tile.values(s, row.base());
-                if let Some(table) = self.exponents {
-                    y = tile::apply_exponents::<S, N>(s, &y, tile::run::<i8, G>(table, t));
-                }
-                place.put(s, i, y);
+                let (y, pivot) = (tile.values(s, row.base()), tile.exchanged_by());
+                place.put(s, i, powers.times(s, t, y, pivot), pivot);
             }
             place.finish(s);
             self.sink.advance(count * G);
@@ -560,8 +567,7 @@ const SORTED: usize = tiles_together::<32>();
 struct NibbleTiles<'s, 'o, 'k, 'r, E, const G: usize, const N: usize, const LINES: bool> {
     row: &'s Row<'r>,
     index: u32,
-    /// The exponents of whole tiles.
-    tables: Option<&'s [[i8; G]]>,
+    powers: Powers<'s>,
     count: usize,
     sink: &'s mut Sink<'o, 'k, E>,
 }
@@ -583,7 +589,7 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
                 base: self.row.base(),
                 descriptors,
                 codes: own.as_chunks().0.as_chunks().0,
-                tables: self.tables.map(|tables| from(tables, first)),
+                powers: self.powers.tiles(first),
                 place: self.sink.place::<G, LINES>(count),
             };
             if let Err(t) = tiles.decode(s) {
@@ -602,7 +608,7 @@ struct Nibbles<'s, 'k, E, const G: usize, const N: usize, const LINES: bool> {
     base: u8,
     descriptors: &'s [[u8; 4]],
     codes: &'s [[[u8; LANES / 2]; N]],
-    tables: Option<&'s [[i8; G]]>,
+    powers: TilePowers<'s, G>,
     place: Place<'s, 'k, E, G, LINES>,
 }
 
@@ -610,15 +616,15 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
     /// The number of a tile whose transform means nothing, where one does.
     #[inline(always)]
     fn decode<S: Simd>(&mut self, s: S) -> Result<(), usize> {
+        let mut padded = [[0; 4]; SORTED];
+        let descriptors = self.descriptors.first_chunk().unwrap_or_else(|| {
+            let len = self.descriptors.len().min(SORTED);
+            copy(part_mut(&mut padded, 0..len), part(self.descriptors, 0..len));
+            &padded
+        });
+        let words = array!(SORTED, t => i32::from_le_bytes(descriptors[t]));
         let mut transforms = [0; SORTED];
-        match self.descriptors.first_chunk::<SORTED>() {
-            Some(descriptors) => transforms = array!(SORTED, t => descriptors[t][3]),
-            None => {
-                for (transform, descriptor) in transforms.iter_mut().zip(self.descriptors) {
-                    *transform = descriptor[3];
-                }
-            }
-        }
+        s.store_or(s.low_bytes(s.shr::<24>(s.load_i(&words))), &mut transforms);
         let means_nothing = |transform: u8| (transform != 0) & (usize::from(transform ^ ROTATED) >= G);
         let mut nothing = false;
         for transform in transforms {
@@ -633,9 +639,6 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
         let count = self.descriptors.len();
         let mut plain = !rotated & (u32::MAX >> (SORTED - count.clamp(1, SORTED)));
         // So that there is one length to compare a tile's number with.
-        if let Some(tables) = &mut self.tables {
-            *tables = tables.get(..count).ok_or(count)?;
-        }
         let whole = (self.codes.len() == count) & (self.place.len() == count);
         debug_assert!(whole, "tiles that are cut short");
         if !whole {
@@ -646,17 +649,21 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
             if a >= count || b >= count {
                 break;
             }
-            let (first, second) = (self.tile(s, a), self.tile(s, b));
-            let codes = [nibbles(s, first.codes), nibbles(s, second.codes)];
-            let n = s.wht_nibbles_two(codes, [first.pivot(), second.pivot()]);
-            self.put_rotated(s, a, &first, n[0]);
-            self.put_rotated(s, b, &second, n[1]);
+            let tiles = [self.tile(s, a), self.tile(s, b)];
+            let [first, second] = s.rotated_two(
+                tiles.map(|tile| tile.codes),
+                tiles.map(NibbleTile::pivot),
+                tiles.map(NibbleTile::zero_point),
+                tiles.map(|tile| self.unit(tile)),
+            );
+            self.put(s, a, first, tiles[0].pivot());
+            self.put(s, b, second, tiles[1].pivot());
         }
         if rotated != 0 {
             let t = next_bit(&mut rotated);
             let tile = self.tile(s, t);
-            let n = s.wht_nibbles(nibbles(s, tile.codes), tile.pivot());
-            self.put_rotated(s, t, &tile, n);
+            let y = s.rotated(tile.codes, tile.pivot(), tile.zero_point(), self.unit(tile));
+            self.put(s, t, y, tile.pivot());
         }
         while plain != 0 {
             let t = next_bit(&mut plain);
@@ -664,7 +671,7 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
                 break;
             }
             let tile = self.tile(s, t);
-            self.put(s, t, &tile, s.eight_nibbles_plus(tile.codes, tile.zero_point()));
+            self.put(s, t, s.plain(tile.codes, tile.zero_point(), self.unit(tile)), 0);
         }
         Ok(())
     }
@@ -681,20 +688,20 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
     }
 
     #[inline(always)]
-    fn put_rotated<S: Simd>(&mut self, s: S, t: usize, tile: &NibbleTile<'_, N>, n: S::Nibbles<N>) {
-        let n = s.wht_nibbles_end(n, tile.pivot(), tile.zero_point());
-        self.put(s, t, tile, array!(N, v => s.to_float(n[v])));
+    fn unit(&self, tile: NibbleTile<'_, N>) -> f32 {
+        wire_unit(self.base, tile.descriptor[2])
     }
 
+    /// `y` is exchanged by a pivot; 0 leaves it.
     #[inline(always)]
-    fn put<S: Simd>(&mut self, s: S, t: usize, tile: &NibbleTile<'_, N>, n: Tile<S, N>) {
-        let unit = wire_unit(self.base, tile.unit()).to_bits();
-        let table = self.tables.and_then(|tables| tables.get(t));
-        self.place.put(s, t, scaled(s, n, unit, table));
+    fn put<S: Simd>(&mut self, s: S, t: usize, y: Tile<S, N>, pivot: usize) {
+        let y = self.powers.times(s, t, y, pivot);
+        self.place.put(s, t, y, pivot);
     }
 }
 
 /// A tile of 4-bit codes and what they stand for.
+#[derive(Clone, Copy)]
 struct NibbleTile<'s, const N: usize> {
     codes: &'s [[u8; LANES / 2]; N],
     descriptor: &'s [u8; 4],
@@ -702,36 +709,15 @@ struct NibbleTile<'s, const N: usize> {
 
 impl<const N: usize> NibbleTile<'_, N> {
     #[inline(always)]
-    fn zero_point(&self) -> i16 {
+    fn zero_point(self) -> i16 {
         i16::from_le_bytes([self.descriptor[0], self.descriptor[1]])
-    }
-
-    #[inline(always)]
-    fn unit(&self) -> u8 {
-        self.descriptor[2]
     }
 
     /// Where the tile is rotated.
     #[inline(always)]
-    fn pivot(&self) -> usize {
+    fn pivot(self) -> usize {
         usize::from(self.descriptor[3] & !ROTATED)
     }
-}
-
-/// Integers times a unit, of which the bits are given, and the powers of their channels.
-#[inline(always)]
-fn scaled<S: Simd, const N: usize, const G: usize>(
-    s: S,
-    n: Tile<S, N>,
-    unit: u32,
-    table: Option<&[i8; G]>,
-) -> Tile<S, N> {
-    let Some(table) = table else {
-        let unit = s.splat(f32::from_bits(unit));
-        return array!(N, v => s.mul(n[v], unit));
-    };
-    let (table, unit) = (table.as_chunks::<LANES>().0, f32::from_bits(unit));
-    array!(N, v => s.mul(n[v], s.times_powers(unit, &table[v])))
 }
 
 fn bad_transform(row: u32, tile: usize, descriptor: &[u8; 4]) -> DecodeError {
@@ -760,14 +746,14 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Tail<'_, E, 
         let descriptor = self.row.descriptors().get(self.t).unwrap_or(&[0; 4]);
         let width = self.row.code_width(self.t);
         let tile = Packed::<S, N>::read::<G>(s, descriptor, self.packed, width, (self.index, self.t))?;
-        let mut y = tile.values(s, self.row.base());
+        let (mut y, pivot) = (tile.values(s, self.row.base()), tile.exchanged_by());
         if let Some(table) = self.exponents {
             let mut padded = [0; G];
-            y = tile::apply_exponents::<S, N>(s, &y, tile::whole(table, self.t, &mut padded));
+            y = tile::apply_exponents::<S, N>(s, &y, tile::whole(table, self.t, &mut padded), pivot);
         }
         let mut values = [[E::zeroed(); LANES]; N];
-        for (y, values) in y.into_iter().zip(&mut values) {
-            E::store(s, y, values);
+        for (v, &y) in y.iter().enumerate() {
+            E::store(s, y, &mut values[exchanged::<S>(v, pivot) % N]);
         }
         let len = self.out.len();
         copy(self.out, part(values.as_flattened(), 0..len));
@@ -800,6 +786,15 @@ impl<S: Simd, const N: usize> Packed<S, N> {
             width,
             descriptor: parsed,
         })
+    }
+
+    /// The pivot that [`Packed::values`] are exchanged by, or 0.
+    #[inline(always)]
+    fn exchanged_by(&self) -> usize {
+        match self.descriptor.pivot {
+            Some(pivot) if self.width <= 4 => usize::from(pivot),
+            _ => 0,
+        }
     }
 
     /// The values before the channel exponents: exact, or an infinity by overflow.

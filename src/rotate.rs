@@ -133,7 +133,7 @@ pub(crate) fn inverse<S: Simd, const N: usize>(
     zero_point: i16,
 ) -> [S::I; N] {
     if width <= 4 {
-        return s.wht_nibbles_end(s.wht_nibbles(*codes, pivot), pivot, zero_point);
+        return s.wht_codes(*codes, pivot, zero_point);
     }
     let mut n = array!(N, v => {
         let signs = s.load_h(&SIGNS_H[sign_row(pivot, v)]);

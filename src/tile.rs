@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::arch::{BLOCK, LANES, Part, Simd, array};
+use crate::arch::{BLOCK, LANES, Part, Simd, array, exchanged};
 use crate::element::Lanes;
 use crate::part::{copy, from, part_mut, split_mut};
 use crate::rotate::Tile;
@@ -265,17 +265,34 @@ pub(crate) fn equalised_peak_bits<E: Lanes>(row: &[E], table: &[i8]) -> i32 {
     bits
 }
 
-/// Multiplies by `2^k_c`: the last step of decoding. `exponents` has one for each element.
+/// Multiplies a tile that is exchanged by `pivot` by `2^k_c`: the last step of decoding. `exponents` has one for each
+/// element.
 #[inline(always)]
-pub(crate) fn apply_exponents<S: Simd, const N: usize>(s: S, y: &Tile<S, N>, exponents: &[i8]) -> Tile<S, N> {
-    let bias = s.splat_i(127 << 23);
+pub(crate) fn apply_exponents<S: Simd, const N: usize>(
+    s: S,
+    y: &Tile<S, N>,
+    exponents: &[i8],
+    pivot: usize,
+) -> Tile<S, N> {
     // There is one for each element.
     let exponents = exponents
         .as_chunks::<LANES>()
         .0
         .first_chunk::<N>()
         .unwrap_or(&[[0; LANES]; N]);
-    array!(N, v => s.mul(y[v], s.float_of_bits(s.add_i(s.shl::<23>(s.load_i8(&exponents[v])), bias))))
+    array!(N, v => s.mul(y[v], powers_of_two(s, &exponents[exchanged::<S>(v, pivot) % N])))
+}
+
+/// `2^k` for each exponent of channels, which are above -127.
+#[inline(always)]
+pub(crate) fn powers_of_two<S: Simd>(s: S, exponents: &[i8; LANES]) -> S::F {
+    let bias = s.splat_i(127 << 23);
+    s.float_of_bits(s.add_i(s.shl::<23>(s.load_i8(exponents)), bias))
+}
+
+/// [`powers_of_two`] of one.
+pub(crate) fn power_of_two(exponent: i8) -> f32 {
+    f32::from_bits(((i32::from(exponent) + 127) as u32) << 23)
 }
 
 #[inline(always)]

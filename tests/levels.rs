@@ -36,7 +36,8 @@ fn expected_levels_are_there() {
             && std::is_x86_feature_detected!("avx512bw")
             && std::is_x86_feature_detected!("avx512vl")
             && std::is_x86_feature_detected!("avx512vbmi")
-            && std::is_x86_feature_detected!("avx512vnni");
+            && std::is_x86_feature_detected!("avx512vnni")
+            && std::is_x86_feature_detected!("gfni");
         assert_eq!(avx512, names.contains(&"avx512"));
     }
     #[cfg(target_arch = "wasm32")]

@@ -7,7 +7,8 @@ use core::arch::aarch64::*;
 use core::arch::asm;
 
 use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, array, sign_row, walsh, word_signs,
+    BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, WhtNibbles, array, rotated_by_halves, sign_row,
+    walsh, word_signs,
 };
 
 /// Registers of 16 bytes in a logical vector of f32 or i32.
@@ -332,7 +333,6 @@ impl Simd for Neon {
     type I = [int32x4_t; 8];
     type H = [int16x8_t; 4];
     type B = [uint8x16_t; 2];
-    type Nibbles<const N: usize> = [Self::I; N];
 
     #[inline(never)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -1016,14 +1016,81 @@ impl Simd for Neon {
             vmovl_high_s16(a[i / 2])
         }))
     }
+    rotated_by_halves!();
+
+    const PACKED: bool = true;
+    /// Bits 5, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit, and bit 3 in words; bits 4 and 2
+    /// by widening, which makes the highest bit of a lane's number one of the register's, for nothing. In what order bits
+    /// come to be registers is such that no more is needed to restore the order.
+    #[inline(always)]
+    fn wht_packed(self, packed: &[[u8; LANES / 2]; 2], row: usize) -> [Self::F; 2] {
+        let signs = SIGNS_64[row % 64].as_ptr();
+        // SAFETY: NEON is part of the target; the table's row has the 64 bytes that are read.
+        let signs = unsafe { array!(4, i => vld1q_s8(signs.add(16 * i))) };
+        let nibbles = halves_of(packed);
+        // Bits of the register's number, and of the lane's: (5 4) and (3 2 1 0).
+        let mut x = array!(4, i => neon!(vmulq_s8(vreinterpretq_s8_u8(nibbles[i]), signs[i])));
+        for b in 0..2 {
+            let mut x_b = [x[b], x[2 + b]];
+            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
+            // (1 4) and (3 2 5 0).
+            let pairs = neon!([vreinterpretq_s16_s8(x_b[0]), vreinterpretq_s16_s8(x_b[1])]);
+            x_b = neon!([
+                vreinterpretq_s8_s16(vtrn1q_s16(pairs[0], pairs[1])),
+                vreinterpretq_s8_s16(vtrn2q_s16(pairs[0], pairs[1])),
+            ]);
+            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
+            // (0 4) and (3 2 5 1).
+            x_b = neon!([vtrn1q_s8(x_b[0], x_b[1]), vtrn2q_s8(x_b[0], x_b[1])]);
+            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
+            // (3 4) and (2 5 1 0).
+            [x[b], x[2 + b]] = zip!(vzip1q_s8, vzip2q_s8, x_b);
+        }
+        // (3 4 2) and (5 1 0).
+        let mut words = array!(8, i => neon!({
+            let (low, high) = (x[i / 4 * 2], x[i / 4 * 2 + 1]);
+            match i % 4 {
+                0 => vaddl_s8(vget_low_s8(low), vget_low_s8(high)),
+                1 => vaddl_high_s8(low, high),
+                2 => vsubl_s8(vget_low_s8(low), vget_low_s8(high)),
+                _ => vsubl_high_s8(low, high),
+            }
+        }));
+        for i in 0..4 {
+            butterfly!(vaddq_s16, vsubq_s16, words[i], words[i + 4]);
+        }
+        let words = array!(8, i => opaque(words[i]));
+        // (5 4 3 2) and (1 0).
+        array!(2, v => array!(WIDE, i => neon!({
+            let at = i / 2 % 2 * 4 + i / 4 * 2;
+            let (low, high) = (words[at], words[at + 1]);
+            vcvtq_f32_s32(match (v, i % 2) {
+                (0, 0) => vaddl_s16(vget_low_s16(low), vget_low_s16(high)),
+                (0, _) => vsubl_s16(vget_low_s16(low), vget_low_s16(high)),
+                (_, 0) => vaddl_high_s16(low, high),
+                _ => vsubl_high_s16(low, high),
+            })
+        })))
+    }
+    #[inline(always)]
+    fn packed_plus(self, packed: &[[u8; LANES / 2]; 2], x: f32) -> [Self::F; 2] {
+        let nibbles = halves_of(packed);
+        let places = array!(4, i => bytes_of(&FLOAT_OF_BYTE[i]));
+        let (exponent, x) = neon!((vdupq_n_u8(EXPONENT), vdupq_n_f32(x - BIAS)));
+        array!(2, v => array!(WIDE, i => neon!({
+            let biased = vqtbl2q_u8(uint8x16x2_t(nibbles[2 * v + i / 4], exponent), places[i % 4]);
+            vaddq_f32(vreinterpretq_f32_u8(biased), x)
+        })))
+    }
+}
+
+impl WhtNibbles for Neon {
+    type Nibbles<const N: usize> = [Self::I; N];
+
     /// Bits 4, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit; the highest bit of the vectors'
     /// by widening to words, where there is one; then the vectors' other bit, bit 3 and bit 2. Widening makes
     /// the highest bit of a lane's number the lowest of the register's, for nothing; transpositions by
     /// which bits 1, 0 and 2 come to be registers are such that the order is restored by that.
-    #[inline(always)]
-    fn wht_nibbles_end<const N: usize>(self, a: [Self::I; N], row: usize, x: i16) -> [Self::I; N] {
-        self.add_at(a, row, x)
-    }
     #[inline(always)]
     fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N] {
         // Bits of a lane's number, and of the register: (3 2 1 0) and 4, (3 2 4 0) and 1, (3 2 4 1) and 0.
@@ -1094,69 +1161,8 @@ impl Simd for Neon {
             }))
         })
     }
-
-    const PACKED: bool = true;
-    /// Bits 5, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit, and bit 3 in words; bits 4 and 2
-    /// by widening, which makes the highest bit of a lane's number one of the register's, for nothing. In what order bits
-    /// come to be registers is such that no more is needed to restore the order.
     #[inline(always)]
-    fn wht_packed(self, packed: &[[u8; LANES / 2]; 2], row: usize) -> [Self::F; 2] {
-        let signs = SIGNS_64[row % 64].as_ptr();
-        // SAFETY: NEON is part of the target; the table's row has the 64 bytes that are read.
-        let signs = unsafe { array!(4, i => vld1q_s8(signs.add(16 * i))) };
-        let nibbles = halves_of(packed);
-        // Bits of the register's number, and of the lane's: (5 4) and (3 2 1 0).
-        let mut x = array!(4, i => neon!(vmulq_s8(vreinterpretq_s8_u8(nibbles[i]), signs[i])));
-        for b in 0..2 {
-            let mut x_b = [x[b], x[2 + b]];
-            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
-            // (1 4) and (3 2 5 0).
-            let pairs = neon!([vreinterpretq_s16_s8(x_b[0]), vreinterpretq_s16_s8(x_b[1])]);
-            x_b = neon!([
-                vreinterpretq_s8_s16(vtrn1q_s16(pairs[0], pairs[1])),
-                vreinterpretq_s8_s16(vtrn2q_s16(pairs[0], pairs[1])),
-            ]);
-            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
-            // (0 4) and (3 2 5 1).
-            x_b = neon!([vtrn1q_s8(x_b[0], x_b[1]), vtrn2q_s8(x_b[0], x_b[1])]);
-            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
-            // (3 4) and (2 5 1 0).
-            [x[b], x[2 + b]] = zip!(vzip1q_s8, vzip2q_s8, x_b);
-        }
-        // (3 4 2) and (5 1 0).
-        let mut words = array!(8, i => neon!({
-            let (low, high) = (x[i / 4 * 2], x[i / 4 * 2 + 1]);
-            match i % 4 {
-                0 => vaddl_s8(vget_low_s8(low), vget_low_s8(high)),
-                1 => vaddl_high_s8(low, high),
-                2 => vsubl_s8(vget_low_s8(low), vget_low_s8(high)),
-                _ => vsubl_high_s8(low, high),
-            }
-        }));
-        for i in 0..4 {
-            butterfly!(vaddq_s16, vsubq_s16, words[i], words[i + 4]);
-        }
-        let words = array!(8, i => opaque(words[i]));
-        // (5 4 3 2) and (1 0).
-        array!(2, v => array!(WIDE, i => neon!({
-            let at = i / 2 % 2 * 4 + i / 4 * 2;
-            let (low, high) = (words[at], words[at + 1]);
-            vcvtq_f32_s32(match (v, i % 2) {
-                (0, 0) => vaddl_s16(vget_low_s16(low), vget_low_s16(high)),
-                (0, _) => vsubl_s16(vget_low_s16(low), vget_low_s16(high)),
-                (_, 0) => vaddl_high_s16(low, high),
-                _ => vsubl_high_s16(low, high),
-            })
-        })))
-    }
-    #[inline(always)]
-    fn packed_plus(self, packed: &[[u8; LANES / 2]; 2], x: f32) -> [Self::F; 2] {
-        let nibbles = halves_of(packed);
-        let places = array!(4, i => bytes_of(&FLOAT_OF_BYTE[i]));
-        let (exponent, x) = neon!((vdupq_n_u8(EXPONENT), vdupq_n_f32(x - BIAS)));
-        array!(2, v => array!(WIDE, i => neon!({
-            let biased = vqtbl2q_u8(uint8x16x2_t(nibbles[2 * v + i / 4], exponent), places[i % 4]);
-            vaddq_f32(vreinterpretq_f32_u8(biased), x)
-        })))
+    fn wht_nibbles_end<const N: usize>(self, a: [Self::I; N], row: usize, x: i16) -> [Self::I; N] {
+        self.add_at(a, row, x)
     }
 }

@@ -4,7 +4,8 @@
 use core::arch::wasm32::*;
 
 use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, array, one_at, sign_row, walsh, word_signs,
+    BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, WhtNibbles, array, one_at, rotated_by_halves,
+    sign_row, walsh, word_signs,
 };
 
 /// The level of a module that was compiled with the instructions.
@@ -295,7 +296,6 @@ impl Simd for Simd128 {
     type I = [v128; 8];
     type H = [v128; 4];
     type B = [v128; 2];
-    type Nibbles<const N: usize> = [Self::I; N];
 
     #[inline(never)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -834,6 +834,12 @@ impl Simd for Simd128 {
             i32x4_extend_high_i16x8(a[i / 2])
         })
     }
+    rotated_by_halves!();
+}
+
+impl WhtNibbles for Simd128 {
+    type Nibbles<const N: usize> = [Self::I; N];
+
     /// Bits 4, 3 and 2 of an element's number in bytes, whose sums of eight nibbles fit; the others in words.
     #[inline(always)]
     fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::I; N] {

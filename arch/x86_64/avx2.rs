@@ -6,8 +6,8 @@ use core::arch::x86_64::*;
 
 use super::Asked;
 use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Simd, array, first_of, one_at, sign_row,
-    walsh, word_signs,
+    BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Simd, WhtNibbles, array, first_of, one_at,
+    rotated_by_halves, sign_row, walsh, word_signs,
 };
 
 /// Proof that the machine has AVX2 and F16C, and BMI1, BMI2 and POPCNT, which came before or with AVX2.
@@ -443,7 +443,6 @@ impl Simd for Avx2 {
     type I = [__m256i; 4];
     type H = [__m256i; 2];
     type B = __m256i;
-    type Nibbles<const N: usize> = [[__m256i; 2]; N];
 
     #[inline(always)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -1098,6 +1097,12 @@ impl Simd for Avx2 {
             _mm256_cvtepi16_epi32(_mm256_extracti128_si256::<1>(a[1])),
         ])
     }
+    rotated_by_halves!();
+}
+
+impl WhtNibbles for Avx2 {
+    type Nibbles<const N: usize> = [[__m256i; 2]; N];
+
     #[inline(always)]
     fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> Self::Nibbles<N> {
         self.nibbles([a], [row])[0]

@@ -1,13 +1,13 @@
-//! AVX-512 with byte permutations and sums of products (F, BW, VL, VBMI and VNNI): a logical vector of f32 or i32 is
+//! AVX-512 with byte permutations and sums of products (F, BW, VL, VBMI, VNNI and GFNI): a logical vector of f32 or i32 is
 //! two registers, one of i16 is one. Bytes are a register of AVX2, whose operations they share.
 //!
-//! No fused multiply-add, as with AVX2.
+//! No fused multiply-add, as with AVX2, but where what is rounded once is what the scalar level rounds once.
 
 use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
 use crate::arch::{BLOCK, LANES, LINE, Line, Part, Simd, array, first_of, one_at, walsh, word_signs};
 
-/// Proof that the machine has AVX-512 F, BW, VL, VBMI and VNNI, and what AVX2's token proves.
+/// Proof that the machine has AVX-512 F, BW, VL, VBMI, VNNI and GFNI, and what AVX2's token proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Avx512(Avx2);
 
@@ -33,7 +33,7 @@ impl Avx512 {
 /// An expression of intrinsics that touch no memory.
 macro_rules! avx512 {
     ($e:expr) => {
-        // SAFETY: `self` proves that the machine has AVX-512 F, BW, VL, VBMI and VNNI, AVX2 and F16C, which is all that
+        // SAFETY: `self` proves that the machine has AVX-512 F, BW, VL, VBMI, VNNI and GFNI, AVX2 and F16C, which is all that
         // these intrinsics ask for.
         unsafe { $e }
     };
@@ -288,37 +288,85 @@ static RANGES: Aligned<i8, 64> = {
     table
 };
 
-/// Which of 32 nibbles stands at byte `at`: bits 2, 1, 0, 4 and 3 of its number, from the highest of `at` down.
-const fn nibble_at(at: usize) -> usize {
-    (at >> 4 & 1) << 2 | (at >> 3 & 1) << 1 | (at >> 2 & 1) | (at >> 1 & 1) << 4 | (at & 1) << 3
-}
+/// The bits of 3 * 2^22, to which an integer below 2^22 in magnitude is added as to an integer.
+const MAGIC: i32 = 0x4b40_0000;
 
-/// The order of [`nibble_at`] within each half.
-static NIBBLES: Aligned<i8, 64> = {
-    let mut indices = [0; 64];
+/// What the sums of the first two registers start from: `zero`, and 2^11 less for each of N in that which the pivot is in,
+/// as bytes have been 128 too large. By the pivot's bit 4.
+const fn starts(vectors: i32, zero: i32) -> [Aligned<i32, LANES>; 2] {
+    let mut tables = [const { Aligned([0; LANES]) }; 2];
     let mut at = 0;
-    while at < 64 {
-        indices[at] = (at / LANES * LANES + nibble_at(at % LANES)) as i8;
+    while at < 2 * LANES {
+        let (pivot, lane) = (at / LANES, at % LANES);
+        tables[pivot].0[lane] = zero - if lane / 16 == pivot { vectors << 11 } else { 0 };
         at += 1;
     }
-    Aligned(indices)
-};
+    tables
+}
 
-/// A bit for each of 64 nibbles in that order: which the row of the matrix negates.
-static NIBBLE_SIGNS: [u64; 2 * LANES] = {
-    let mut table = [0; 2 * LANES];
-    let mut row = 0;
-    while row < table.len() {
+/// As integers, and upon [`MAGIC`].
+const STARTS: &[[[Aligned<i32, LANES>; 2]; 3]; 2] = &[
+    [starts(1, 0), starts(2, 0), starts(4, 0)],
+    [starts(1, MAGIC), starts(2, MAGIC), starts(4, MAGIC)],
+];
+
+/// Where the bytes come from that are added up for each of 16 lanes, four for each: of two registers that
+/// [`Avx512::sixteens`] gives, by the lower four bits of the pivot.
+///
+/// The registers are bit 0 of what an element's sum is exchanged for; bits 3, 2 and 1 are the lowest of a byte's place.
+/// What has not been added up yet follows: the bit of the nibble, at 8, and the bits of the bytes' number from 4 up.
+const fn addends(vectors: usize, which: usize) -> [Aligned<u8, 64>; 16] {
+    let mut table = [const { Aligned([0; 64]) }; 16];
+    let mut pivot = 0;
+    while pivot < 16 {
         let mut at = 0;
-        while at < 2 * LANES {
-            let nibble = at / LANES * LANES + nibble_at(at % LANES);
-            table[row] |= (walsh(row, nibble) as u64) << at;
+        while at < 64 {
+            let (sum, low, high) = (at >> 2 ^ pivot, at & 1, at >> 1 & 1);
+            let place = match vectors {
+                // The nibble's bit twice, with half of the weight.
+                1 => which << 4 | low << 3,
+                2 => which << 5 | low << 4 | high << 3,
+                _ => high << 5 | low << 4 | which << 3,
+            };
+            table[pivot].0[at] = ((sum & 1) << 6 | place | sum >> 1) as u8;
             at += 1;
         }
-        row += 1;
+        pivot += 1;
     }
     table
-};
+}
+
+/// Of two tiles, or of the low and the high nibbles where a tile has both registers for itself.
+const ADDENDS: &[[[Aligned<u8, 64>; 16]; 2]; 3] = &[
+    [addends(1, 0), addends(1, 1)],
+    [addends(2, 0), addends(2, 1)],
+    [addends(4, 0), addends(4, 1)],
+];
+
+/// What four bytes are multiplied by: rows of the matrix of two bits, times eight, by the pivot's bit 4 and the register.
+const fn weights(vectors: usize, negated: bool) -> [[i32; 4]; 2] {
+    let mut table = [[0; 4]; 2];
+    let mut at = 0;
+    while at < 8 {
+        let row = at >> 2 ^ at & 3;
+        let mut byte = 0;
+        while byte < 4 {
+            // One bit is had twice of one vector.
+            let (row, weight) = if vectors == 1 { (row & 1, 4) } else { (row, 8) };
+            let weight: i8 = if walsh(row, byte) != negated {
+                -weight
+            } else {
+                weight
+            };
+            table[at >> 2][at & 3] |= (weight as u8 as i32) << (8 * byte);
+            byte += 1;
+        }
+        at += 1;
+    }
+    table
+}
+
+const WEIGHTS: &[[[i32; 4]; 2]; 3] = &[weights(1, false), weights(2, false), weights(2, true)];
 
 /// The second and fourth, or third and fourth, quarters of two registers after the others: exchanges the registers for
 /// a lane's bit 3 ([`exchange_8`]), or bit 2 for bit 3 and bit 3 for the registers ([`exchange_4`]).
@@ -437,6 +485,29 @@ macro_rules! exchange_bytes {
     }};
 }
 
+/// A stage of bytes between two registers.
+macro_rules! byte_stage {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm512_add_epi8(a[0], a[1]), _mm512_sub_epi8(a[0], a[1])]
+    }};
+}
+
+/// The same of registers of AVX2.
+macro_rules! exchange_half_bytes {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm256_unpacklo_epi8(a[0], a[1]), _mm256_unpackhi_epi8(a[0], a[1])]
+    }};
+}
+
+macro_rules! half_byte_stage {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm256_add_epi8(a[0], a[1]), _mm256_sub_epi8(a[0], a[1])]
+    }};
+}
+
 /// Both as the halves of one register.
 macro_rules! joined {
     ($low:expr, $high:expr) => {
@@ -482,38 +553,114 @@ impl Avx512 {
         })
     }
 
-    /// The stages over bits 2, 1 and 0 of nibbles' numbers, whose sums fit a byte, of 64 nibbles in the order of
-    /// [`NIBBLES`], those in the mask negated.
+    /// The stages over bits 3 to 0 of the numbers of nibbles less eight, in bytes, whose sums of sixteen fit; 128 is added,
+    /// so that none is negative. Low nibbles and high ones are two registers, and unpacking exchanges these for a bit of the
+    /// bytes' numbers before every stage.
     #[inline(always)]
-    fn wht_nibbles_8(self, x: __m512i, negated: u64) -> __m512i {
-        // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
-        let order = unsafe { _mm512_loadu_epi8(NIBBLES.0.as_ptr()) };
+    fn sixteens(self, a: [__m512i; 2]) -> [__m512i; 2] {
         avx512!({
-            let x = _mm512_permutexvar_epi8(order, x);
-            let x = _mm512_mask_sub_epi8(x, negated, _mm512_setzero_si512(), x);
-            let x = stage_within!(
-                _mm512_add_epi8,
-                _mm512_mask_sub_epi8,
-                0xffff_0000_ffff_0000,
-                _mm512_shuffle_i64x2::<0b10_11_00_01>(x, x),
-                x
-            );
-            let x = stage_within!(
-                _mm512_add_epi8,
-                _mm512_mask_sub_epi8,
-                0xff00_ff00_ff00_ff00,
-                _mm512_shuffle_epi32::<0b01_00_11_10>(x),
-                x
-            );
-            stage_within!(
-                _mm512_add_epi8,
-                _mm512_mask_sub_epi8,
-                0xf0f0_f0f0_f0f0_f0f0,
-                _mm512_shuffle_epi32::<0b10_11_00_01>(x),
-                x
-            )
+            let a = byte_stage!(exchange_bytes!(a));
+            let a = byte_stage!(exchange_bytes!(a));
+            let a = byte_stage!(exchange_bytes!(a));
+            let [first, second] = exchange_bytes!(a);
+            byte_stage!([_mm512_xor_si512(first, _mm512_set1_epi8(-128)), second])
         })
     }
+
+    /// The same of half as many, in the lower halves.
+    #[inline(always)]
+    fn half_sixteens(self, a: [__m256i; 2]) -> [__m512i; 2] {
+        avx512!({
+            let a = half_byte_stage!(exchange_half_bytes!(a));
+            let a = half_byte_stage!(exchange_half_bytes!(a));
+            let a = half_byte_stage!(exchange_half_bytes!(a));
+            let [first, second] = exchange_half_bytes!(a);
+            let [sums, differences] =
+                half_byte_stage!([_mm256_xor_si256(first, _mm256_set1_epi8(-128)), second]);
+            [_mm512_castsi256_si512(sums), _mm512_castsi256_si512(differences)]
+        })
+    }
+
+    /// The stages that are left, times eight, with `x` by 32 N added at the pivot, of what [`Avx512::sixteens`] gave: of
+    /// tile `which` of two where they have both. As integers, or upon [`MAGIC`]; vectors are exchanged.
+    #[inline(always)]
+    fn sums<const N: usize, const UPON_MAGIC: bool>(
+        self,
+        sixteens: [__m512i; 2],
+        which: usize,
+        pivot: usize,
+        x: i16,
+    ) -> [[__m512i; 2]; N] {
+        let (low, high) = (pivot % 16, pivot / 16 % 2);
+        let size = N.ilog2() as usize % 3;
+        let addends = array!(2, i => {
+            let which = if N == 4 { i } else { which % 2 };
+            let places = ADDENDS[size][which][low].0.as_ptr().cast();
+            // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
+            let places = unsafe { _mm512_loadu_epi8(places) };
+            avx512!(_mm512_permutex2var_epi8(sixteens[0], places, sixteens[1]))
+        });
+        let zero = if UPON_MAGIC { MAGIC } else { 0 };
+        let whole = self.splat_i(zero + i32::from(x) * (N * LANES) as i32);
+        let start = self.load_i(&STARTS[usize::from(UPON_MAGIC)][size][high].0);
+        let one = self.load_i(&one_at::<1>(pivot % LANES)[0]);
+        // The pivot is in the first vector, all others being exchanged with it.
+        let first = array!(2, half => avx512!(
+            _mm512_ternarylogic_epi32::<0xca>(one[half], whole[half], start[half])
+        ));
+        array!(N, v => array!(2, half => {
+            let start = if v == 0 { first[half] } else { self.splat_i(zero)[half] };
+            let vector = 2 * v + half;
+            let weights = array!(2, i => {
+                let weights = WEIGHTS[if N == 4 { 1 + i * (vector / 4) } else { size }][high];
+                avx512!(_mm512_set1_epi32(weights[vector % 4]))
+            });
+            avx512!({
+                let sum = _mm512_dpbusd_epi32(start, addends[0], weights[0]);
+                if N == 4 {
+                    _mm512_dpbusd_epi32(sum, addends[1], weights[1])
+                } else {
+                    sum
+                }
+            })
+        }))
+    }
+
+    /// The values of a rotated tile, of what [`Avx512::sums`] takes.
+    #[inline(always)]
+    fn rotated_values<const N: usize>(
+        self,
+        sixteens: [__m512i; 2],
+        which: usize,
+        pivot: usize,
+        x: i16,
+        unit: f32,
+    ) -> [[__m512; 2]; N] {
+        let unit = avx512!(_mm512_set1_ps(unit));
+        if N == 4 {
+            // Integers may be 2^22 here.
+            let sums = self.sums::<N, false>(sixteens, which, pivot, x);
+            return array!(N, v => self.mul(self.to_float(sums[v]), [unit; 2]));
+        }
+        let sums = self.sums::<N, true>(sixteens, which, pivot, x);
+        // The number of units is exact before the one rounding, as it is in a product.
+        let magic = avx512!(_mm512_mul_ps(_mm512_set1_ps(f32::from_bits(MAGIC as u32)), unit));
+        array!(N, v => array!(2, half => avx512!(
+            _mm512_fmsub_ps(_mm512_castsi512_ps(sums[v][half]), unit, magic)
+        )))
+    }
+}
+
+/// The low nibbles of bytes and the high ones, each less eight: by a matrix with a row for every bit of what comes, three of
+/// the nibble's and five times the opposite of its highest.
+macro_rules! nibbles_less_eight {
+    ($affine:ident, $splat:ident, $packed:expr) => {{
+        let (packed, low, high) = ($packed, 0x0102_0408_0808_0808, 0x1020_4080_8080_8080u64 as i64);
+        avx512!([
+            $affine::<0xf8>(packed, $splat(low)),
+            $affine::<0xf8>(packed, $splat(high)),
+        ])
+    }};
 }
 
 impl Simd for Avx512 {
@@ -526,7 +673,6 @@ impl Simd for Avx512 {
     type I = [__m512i; 2];
     type H = __m512i;
     type B = __m256i;
-    type Nibbles<const N: usize> = [Self::H; N];
 
     #[inline(always)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -1187,78 +1333,80 @@ impl Simd for Avx512 {
             _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64::<1>(a)),
         ])
     }
-    /// 64 nibbles in a register. Bits 2, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit; bit 3
-    /// by adding neighbours into words, bits 6 and 5 between registers of words, of which the sums' and the
-    /// differences' halves are exchanged. Bit 4 is left for [`Simd::wht_nibbles_end`], which adds neighbours, times
-    /// eight, into i32: the bits that end in registers are those that widening and the exchange put there.
+    const EXCHANGED: bool = true;
+    /// Two tiles of up to 64 are halves of a register; one of 128 has it for itself.
     #[inline(always)]
-    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> [Self::H; N] {
-        let negated = NIBBLE_SIGNS[row % NIBBLE_SIGNS.len()];
-        let mut n = [avx512!(_mm512_setzero_si512()); N];
-        if N == 1 {
-            // Beside itself, for the differences.
-            let x = avx512!(joined!(a[0], a[0]));
-            let x = self.wht_nibbles_8(x, negated);
-            n[0] = avx512!({
-                let odd = 0xaaaa_aaaa_0000_0000;
-                let x = _mm512_mask_sub_epi8(x, odd, _mm512_setzero_si512(), x);
-                _mm512_maddubs_epi16(_mm512_set1_epi8(1), x)
-            });
-            return n;
+    fn rotated_two<const N: usize>(
+        self,
+        packed: [&[[u8; LANES / 2]; N]; 2],
+        pivots: [usize; 2],
+        x: [i16; 2],
+        units: [f32; 2],
+    ) -> [[Self::F; N]; 2] {
+        if N != 2 {
+            return array!(2, t => self.rotated(packed[t], pivots[t], x[t], units[t]));
         }
-        let mut sums = [avx512!(_mm512_setzero_si512()); N];
-        let mut differences = sums;
-        for j in 0..N / 2 {
-            let x = avx512!(joined!(a[2 * j], a[2 * j + 1]));
-            let flipped = walsh(j, row / NIBBLE_SIGNS.len());
-            let x = self.wht_nibbles_8(x, if flipped { !negated } else { negated });
-            (sums[j], differences[j]) = avx512!({
-                let ones = _mm512_set1_epi8(1);
-                let odd = _mm512_mask_sub_epi8(x, 0xaaaa_aaaa_aaaa_aaaa, _mm512_setzero_si512(), x);
-                (_mm512_maddubs_epi16(ones, x), _mm512_maddubs_epi16(ones, odd))
-            });
-        }
-        if N == 4 {
-            for half in [&mut sums, &mut differences] {
-                (half[0], half[1]) = avx512!((
-                    _mm512_add_epi16(half[0], half[1]),
-                    _mm512_sub_epi16(half[0], half[1])
-                ));
-            }
-        }
-        for j in 0..N / 2 {
-            let (low, high) = avx512!((
-                _mm512_shuffle_i64x2::<0b01_00_01_00>(sums[j], differences[j]),
-                _mm512_shuffle_i64x2::<0b11_10_11_10>(sums[j], differences[j])
-            ));
-            n[2 * j] = avx512!(_mm512_add_epi16(low, high));
-            n[2 * j + 1] = avx512!(_mm512_sub_epi16(low, high));
-        }
-        n
+        let packed =
+            array!(2, t => self.repeat(packed[t].as_flattened().first_chunk().unwrap_or(&[0; LANES])));
+        let nibbles = nibbles_less_eight!(
+            _mm512_gf2p8affine_epi64_epi8,
+            _mm512_set1_epi64,
+            avx512!(joined!(packed[0], packed[1]))
+        );
+        let sixteens = self.sixteens(nibbles);
+        array!(2, t => self.rotated_values(sixteens, t, pivots[t], x[t], units[t]))
     }
     #[inline(always)]
-    fn wht_nibbles_end<const N: usize>(self, a: [Self::H; N], row: usize, x: i16) -> [Self::I; N] {
-        let whole = avx512!(_mm512_set1_epi32(i32::from(x) * (N * LANES) as i32));
-        let one = one_at::<N>(row);
-        array!(N, v => {
-            let one = self.load_i(&one[v]);
-            avx512!([
-                _mm512_dpwssd_epi32(_mm512_and_si512(one[0], whole), a[v], _mm512_set1_epi16(8)),
-                _mm512_dpwssd_epi32(
-                    _mm512_and_si512(one[1], whole),
-                    a[v],
-                    _mm512_set1_epi32(0xfff8_0008u32 as i32)
-                ),
-            ])
-        })
+    fn rotated<const N: usize>(
+        self,
+        packed: &[[u8; LANES / 2]; N],
+        pivot: usize,
+        x: i16,
+        unit: f32,
+    ) -> [Self::F; N] {
+        let packed = packed.as_flattened();
+        let sixteens = if N == 4 {
+            let halves = packed.as_chunks().0;
+            let both = array!(2, i => self.repeat(halves.get(i).unwrap_or(&[0; LANES])));
+            self.sixteens(nibbles_less_eight!(
+                _mm512_gf2p8affine_epi64_epi8,
+                _mm512_set1_epi64,
+                avx512!(joined!(both[0], both[1]))
+            ))
+        } else {
+            let packed = match packed.first_chunk() {
+                Some(packed) => self.repeat::<LANES>(packed),
+                None => self.repeat::<{ LANES / 2 }>(packed.first_chunk().unwrap_or(&[0; LANES / 2])),
+            };
+            self.half_sixteens(nibbles_less_eight!(
+                _mm256_gf2p8affine_epi64_epi8,
+                _mm256_set1_epi64x,
+                packed
+            ))
+        };
+        self.rotated_values(sixteens, 0, pivot, x, unit)
+    }
+    #[inline(always)]
+    fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N] {
+        let less_eight = array!(N, v => avx512!(_mm256_sub_epi8(a[v], _mm256_set1_epi8(8))));
+        let sixteens = match less_eight[..] {
+            [both] => self.half_sixteens([both, avx512!(_mm256_permute2x128_si256::<0x11>(both, both))]),
+            [low, high] => self.half_sixteens([low, high]),
+            [a, b, c, d] => self.sixteens(avx512!([joined!(a, b), joined!(c, d)])),
+            _ => [avx512!(_mm512_setzero_si512()); 2],
+        };
+        self.sums::<N, false>(sixteens, 0, row, x)
     }
     /// A nibble is one of sixteen numbers, which a register has room for; what is above it is not looked at.
     #[inline(always)]
-    fn eight_nibbles_plus<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16) -> [Self::F; N] {
-        let numbers = avx512!(_mm512_cvtepi32_ps(_mm512_add_epi32(
-            _mm512_setr_epi32(0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120),
-            _mm512_set1_epi32(i32::from(x))
-        )));
+    fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16, unit: f32) -> [Self::F; N] {
+        let numbers = avx512!(_mm512_mul_ps(
+            _mm512_cvtepi32_ps(_mm512_add_epi32(
+                _mm512_setr_epi32(0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120),
+                _mm512_set1_epi32(i32::from(x))
+            )),
+            _mm512_set1_ps(unit)
+        ));
         let low = array!(N, i => {
             // SAFETY: AVX-512 by the token; the array has the 16 bytes that are read.
             unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(packed[i].as_ptr().cast())) }

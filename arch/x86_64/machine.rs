@@ -6,7 +6,7 @@ pub(super) use core::arch::x86_64::*;
 use super::Asked;
 use crate::arch::{Part, Simd};
 
-cpufeatures::new!(features, "avx512f", "avx512bw", "avx512vl", "avx512vbmi");
+cpufeatures::new!(features, "avx512f", "avx512bw", "avx512vl", "avx512vbmi", "gfni");
 
 static VNNI: Asked = Asked::new();
 
@@ -18,7 +18,7 @@ pub(super) fn detected() -> bool {
 
 /// Runs `part` in a function that has the instructions.
 #[inline(never)]
-#[target_feature(enable = "avx2,f16c,bmi1,bmi2,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni")]
+#[target_feature(enable = "avx2,f16c,bmi1,bmi2,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
 pub(super) fn enabled<S: Simd, P: Part<S>>(s: S, part: P) -> P::Output {
     part.run(s)
 }

@@ -140,6 +140,9 @@ pub(super) mod machine {
     pub(crate) unsafe fn _mm512_maskz_set1_epi32(k: __mmask16, x: i32) -> __m512i {
         blend::<i32, 16>(k.into(), wide([0i32; 16]), wide([x; 16]))
     }
+    pub(crate) unsafe fn _mm512_set1_epi64(x: i64) -> __m512i {
+        wide([x; 8])
+    }
     pub(crate) unsafe fn _mm512_setzero_si512() -> __m512i {
         __m512i([0; 64])
     }
@@ -222,6 +225,10 @@ pub(super) mod machine {
     }
     pub(crate) unsafe fn _mm512_mul_ps(a: __m512, b: __m512) -> __m512 {
         zip_ps(a, b, |a, b| a * b)
+    }
+    /// Rounded once.
+    pub(crate) unsafe fn _mm512_fmsub_ps(a: __m512, b: __m512, c: __m512) -> __m512 {
+        __m512(core::array::from_fn(|i| a.0[i].mul_add(b.0[i], -c.0[i])))
     }
     /// The second operand where they are equal, two zeros among them, or one is a NaN.
     pub(crate) unsafe fn _mm512_min_ps(a: __m512, b: __m512) -> __m512 {
@@ -408,6 +415,45 @@ pub(super) mod machine {
         wide(core::array::from_fn::<i32, 16, _>(|i| {
             let products = [0, 1].map(|j| i32::from(a[i][j]) * i32::from(b[i][j]));
             sum[i].wrapping_add(products[0]).wrapping_add(products[1])
+        }))
+    }
+
+    /// `sum` and the products of four unsigned bytes of `a` and signed ones of `b`.
+    pub(crate) unsafe fn _mm512_dpbusd_epi32(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        let (a, b): ([[u8; 4]; 16], [[i8; 4]; 16]) = (cast(a.0), cast(b.0));
+        let sum: [i32; 16] = cast(sum.0);
+        wide(core::array::from_fn::<i32, 16, _>(|i| {
+            let products = [0, 1, 2, 3].map(|j| i32::from(a[i][j]) * i32::from(b[i][j]));
+            products.into_iter().fold(sum[i], i32::wrapping_add)
+        }))
+    }
+    /// Each byte times the 8 x 8 bits of its 64, of which the last byte gives the lowest bit, and the bits of `B` flipped.
+    pub(crate) unsafe fn _mm512_gf2p8affine_epi64_epi8<const B: i32>(x: __m512i, a: __m512i) -> __m512i {
+        wide(core::array::from_fn::<u8, 64, _>(|i| {
+            let bit = |j: usize| ((a.0[i / 8 * 8 + 7 - j] & x.0[i]).count_ones() % 2) as u8;
+            (0..8).fold(B as u8, |byte, j| byte ^ bit(j) << j)
+        }))
+    }
+    /// The same of half as much.
+    pub(crate) unsafe fn _mm256_gf2p8affine_epi64_epi8<const B: i32>(x: __m256i, a: __m256i) -> __m256i {
+        // SAFETY: nothing is asked for.
+        unsafe {
+            let (x, a) = (_mm512_castsi256_si512(x), _mm512_castsi256_si512(a));
+            _mm512_castsi512_si256(_mm512_gf2p8affine_epi64_epi8::<B>(x, a))
+        }
+    }
+    /// The bit of `IMM` that three bits choose, of `a` the highest.
+    pub(crate) unsafe fn _mm512_ternarylogic_epi32<const IMM: i32>(
+        a: __m512i,
+        b: __m512i,
+        c: __m512i,
+    ) -> __m512i {
+        wide(core::array::from_fn::<u8, 64, _>(|i| {
+            let bit = |x: __m512i, j: usize| usize::from(x.0[i] >> j & 1);
+            (0..8).fold(0, |byte, j| {
+                let index = bit(a, j) << 2 | bit(b, j) << 1 | bit(c, j);
+                byte | ((IMM >> index & 1) as u8) << j
+            })
         }))
     }
 

@@ -61,7 +61,6 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
                     row,
                     index,
                     exponents,
-                    extremes,
                     out,
                 })?;
                 continue;

@@ -5,7 +5,7 @@
 //! allocator's large blocks start 16 bytes into a line) they are decoded into one half of a [`Stage`], and leave the other
 //! half meanwhile, in order, as tiles are not decoded.
 
-use crate::arch::{LANES, LINE, Line, Simd};
+use crate::arch::{LINE, Line, Simd, exchanged};
 use crate::element::{Element, Lanes};
 use crate::part::{copy, from, part, part_mut, split, split_mut};
 use crate::rotate::Tile;
@@ -174,11 +174,16 @@ impl<E: Lanes, const G: usize, const LINES: bool> Place<'_, '_, E, G, LINES> {
         self.tiles.len()
     }
 
-    /// Writes tile `t`.
+    /// Writes tile `t`, which is exchanged by `pivot`.
     #[inline(always)]
-    pub(super) fn put<S: Simd, const N: usize>(&mut self, s: S, t: usize, y: Tile<S, N>) {
-        if let Some(out) = self.tiles.get_mut(t) {
-            for (y, out) in y.into_iter().zip(out.as_chunks_mut::<LANES>().0) {
+    pub(super) fn put<S: Simd, const N: usize>(&mut self, s: S, t: usize, y: Tile<S, N>, pivot: usize) {
+        if let Some(out) = self
+            .tiles
+            .get_mut(t)
+            .and_then(|out| out.as_chunks_mut().0.first_chunk_mut::<N>())
+        {
+            for (v, &y) in y.iter().enumerate() {
+                let out = &mut out[exchanged::<S>(v, pivot) % N];
                 if LINES {
                     E::stream(s, y, out);
                 } else {

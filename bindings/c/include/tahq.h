@@ -341,7 +341,7 @@ enum tahq_level
      */
     TAHQ_LEVEL_AVX2 = 2,
     /**
-     * x86-64 with AVX-512 F, BW, VL, VBMI and VNNI.
+     * x86-64 with AVX-512 F, BW, VL, VBMI and VNNI, and GFNI.
      */
     TAHQ_LEVEL_AVX512 = 3,
     /**

@@ -32,7 +32,7 @@ pub enum LevelCode {
     Scalar = 1,
     /// x86-64 with AVX2.
     Avx2 = 2,
-    /// x86-64 with AVX-512 F, BW, VL, VBMI and VNNI.
+    /// x86-64 with AVX-512 F, BW, VL, VBMI and VNNI, and GFNI.
     Avx512 = 3,
     /// AArch64 with NEON.
     Neon = 4,
