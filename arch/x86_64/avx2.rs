@@ -1098,6 +1098,35 @@ impl Simd for Avx2 {
         ])
     }
     rotated_by_halves!();
+    /// A nibble of which four times are the second byte of an f32 is added to 2^13.
+    #[inline(always)]
+    fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16, unit: f32) -> [Self::F; N] {
+        const BIAS: f32 = 8192.0;
+        let offset = avx2!(_mm256_set1_ps(f32::from(x) / 8.0 - BIAS));
+        let eight_units = avx2!(_mm256_set1_ps(8.0 * unit));
+        let places = array!(2, half => avx2!({
+            // In each 128 bits four elements, of which the lower have none of the others.
+            let element = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let place = _mm256_add_epi32(element, _mm256_set1_epi32(8 * half as i32));
+            _mm256_or_si256(_mm256_slli_epi32::<8>(place), _mm256_set1_epi32(0x8080_0080u32 as i32))
+        }));
+        let fourfold = array!(2, high => array!(N, i => {
+            let bytes = self.repeat(&packed[i]);
+            avx2!({
+                let shifted = if high == 0 { _mm256_slli_epi16::<2>(bytes) } else { _mm256_srli_epi16::<2>(bytes) };
+                _mm256_and_si256(shifted, _mm256_set1_epi8(0x3c))
+            })
+        }));
+        array!(N, v => array!(4, i => {
+            let eight = 4 * v + i;
+            let bytes = fourfold[eight / (2 * N)][eight / 2 % N];
+            avx2!({
+                let nibbles = _mm256_shuffle_epi8(bytes, places[eight % 2]);
+                let biased = _mm256_or_si256(nibbles, _mm256_castps_si256(_mm256_set1_ps(BIAS)));
+                _mm256_mul_ps(_mm256_add_ps(_mm256_castsi256_ps(biased), offset), eight_units)
+            })
+        }))
+    }
 }
 
 impl WhtNibbles for Avx2 {
