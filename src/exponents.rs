@@ -14,6 +14,9 @@ use crate::part::{part, part_mut};
 /// Channels whose means are taken in one pass over the rows where there is no room for more.
 const RUN: usize = 128;
 
+/// Rows whose magnitudes are added at once, as the means are then loaded and stored once.
+const TOGETHER: usize = 4;
+
 /// Estimates one exponent a channel from `x`, `rows x width` elements row-major, into `table`, which has
 /// `width` entries. At most `sample` rows, evenly spaced, are looked at; 0 means all of them.
 ///
@@ -126,17 +129,41 @@ impl<E: Lanes> Kernel for Means<'_, E> {
         let looked_at = (rows - self.first).div_ceil(step);
         let each = 1.0 / looked_at as f32;
         self.means.fill(0.0);
-        for row in self.x.chunks_exact(width).skip(self.first).step_by(step) {
-            let (elements, tail) = part(row, self.start..self.start + self.means.len()).as_chunks::<LANES>();
-            let (means, tail_means) = self.means.as_chunks_mut::<LANES>();
-            // Scaled before the sum, which so cannot overflow.
-            for (mean, elements) in means.iter_mut().zip(elements) {
-                let scaled = s.mul(s.abs(E::load(s, elements)), s.splat(each));
-                s.store(s.add(s.load(mean), scaled), mean);
+        let mut rows = self.x.chunks_exact(width).skip(self.first).step_by(step);
+        loop {
+            match [(); TOGETHER].map(|()| rows.next()) {
+                [Some(a), Some(b), Some(c), Some(d)] => {
+                    add(s, [a, b, c, d], self.start, each, self.means);
+                }
+                last => {
+                    for row in last.into_iter().flatten() {
+                        add(s, [row], self.start, each, self.means);
+                    }
+                    return;
+                }
             }
-            for (mean, element) in tail_means.iter_mut().zip(tail) {
-                *mean += element.to_f32().abs() * each;
+        }
+    }
+}
+
+/// Adds to `means` what `rows` have from channel `start` on, one after the other.
+#[inline(always)]
+fn add<S: Simd, E: Lanes, const R: usize>(s: S, rows: [&[E]; R], start: usize, each: f32, means: &mut [f32]) {
+    let rows = rows.map(|row| part(row, start..start + means.len()).as_chunks::<LANES>());
+    let (means, tail_means) = means.as_chunks_mut::<LANES>();
+    // Scaled before the sum, which so cannot overflow.
+    for (v, mean) in means.iter_mut().enumerate() {
+        let mut sum = s.load(mean);
+        for (row, _) in rows {
+            if let Some(elements) = row.get(v) {
+                sum = s.add(sum, s.mul(s.abs(E::load(s, elements)), s.splat(each)));
             }
+        }
+        s.store(sum, mean);
+    }
+    for (_, tail) in rows {
+        for (mean, element) in tail_means.iter_mut().zip(tail) {
+            *mean += element.to_f32().abs() * each;
         }
     }
 }
