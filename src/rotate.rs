@@ -123,7 +123,9 @@ pub(crate) fn without<S: Simd, const N: usize>(s: S, ranges: &Codes<S, N>, pivot
 }
 
 /// The integers `N_(i XOR pivot)` of `codes` below `2^width`. All that the zero point has to do with them is that it is
-/// added `G` times to the element that is the pivot.
+/// added `G` times to the element that is the pivot. Of codes of 4 bits and fewer, vectors may be [`exchanged`].
+///
+/// [`exchanged`]: crate::arch::exchanged
 #[inline(always)]
 pub(crate) fn inverse<S: Simd, const N: usize>(
     s: S,
