@@ -664,7 +664,7 @@ use rotated_by_halves;
 /// Where vector `v` of a tile is that is rotated about `pivot`, as [`Simd::rotated`] gives it.
 #[inline(always)]
 pub(crate) fn exchanged<S: Simd>(v: usize, pivot: usize) -> usize {
-    if S::EXCHANGED { v ^ pivot / LANES } else { v }
+    if S::EXCHANGED { v ^ (pivot / LANES) } else { v }
 }
 
 /// The low halves of bytes, and then the high ones. N is 1, 2 or 4.
