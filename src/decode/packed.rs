@@ -152,7 +152,7 @@ mod tests {
     use std::{vec, vec::Vec};
 
     use crate::frame::{ExponentMode, Header};
-    use crate::{Decoder, Level, SourceType};
+    use crate::{Decoder, Element, Level, SourceType, bf16, f16};
 
     use super::*;
 
@@ -193,6 +193,21 @@ mod tests {
             }
         }
         body
+    }
+
+    /// Of halves two rows have room for the powers of the others.
+    fn halves_are_the_same<E: Element>(header: &Header, body: &[u8]) {
+        let len = header.elements() as usize;
+        let decoded = |level| {
+            let mut y = vec![E::from_f32(77.0); len];
+            let decoder = Decoder::new().with_level(level);
+            decoder.decode_body(header, body, &mut y).unwrap();
+            y.into_iter().map(|y| y.to_f32().to_bits()).collect::<Vec<_>>()
+        };
+        let expected = decoded(Level::SCALAR);
+        for level in Level::available() {
+            assert!(decoded(level) == expected, "{}, {header:?}", level.name());
+        }
     }
 
     #[test]
@@ -239,6 +254,9 @@ mod tests {
                         );
                     }
                 }
+
+                halves_are_the_same::<f16>(&header, &body);
+                halves_are_the_same::<bf16>(&header, &body);
 
                 // The first transform of row 3, of one bit too many.
                 let at = header.prelude_len() + 3 * header.row_layout(true).len + 4 + 3;
