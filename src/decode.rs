@@ -404,43 +404,39 @@ impl<E: Lanes> DecodeRows<'_, '_, E> {
         let mut rows = self.frame.rows(self.rows);
         let (own, last) = split_mut(self.out, others as usize * width);
         if others > 0 {
-            let mut sink = Sink::new(own, stage.as_deref_mut());
-            let result = some_rows::<S, E, N, G, LINES>(
-                s,
-                rows.by_ref().take(others as usize),
-                powers.ready(s, last),
-                self.shares,
-                width,
-                &mut sink,
-            );
-            sink.finish(s);
-            result?;
+            let (rows, powers) = (rows.by_ref().take(others as usize), powers.ready(s, last));
+            let stage = stage.as_deref_mut();
+            rows_into::<S, E, N, G, LINES>(s, rows, powers, self.shares, width, Sink::new(own, stage))?;
         }
-        let mut sink = Sink::new(last, stage);
-        let result = some_rows::<S, E, N, G, LINES>(s, rows, powers, self.shares, width, &mut sink);
-        sink.finish(s);
-        result
+        rows_into::<S, E, N, G, LINES>(s, rows, powers, self.shares, width, Sink::new(last, stage))
     }
 }
 
-/// Decodes rows one after the other.
+/// Decodes rows one after the other, and writes all that were decoded.
 #[inline(always)]
-fn some_rows<'r, S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bool>(
+fn rows_into<'r, S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bool>(
     s: S,
     rows: impl Iterator<Item = (u32, Option<Row<'r>>)>,
     powers: Powers<'_>,
     shares: &mut Shares<'_>,
     width: usize,
-    sink: &mut Sink<'_, '_, E>,
+    mut sink: Sink<'_, '_, E>,
 ) -> Result<(), DecodeError> {
+    let mut result = Ok(());
     for (index, row) in rows {
         shares.before_row();
         match row {
-            Some(row) => decode_row::<S, E, N, G, LINES>(s, &row, index, powers, width, sink)?,
+            Some(row) => {
+                result = decode_row::<S, E, N, G, LINES>(s, &row, index, powers, width, &mut sink);
+                if result.is_err() {
+                    break;
+                }
+            }
             None => sink.direct(width).fill(E::from_f32(0.0)),
         }
     }
-    Ok(())
+    sink.finish(s);
+    result
 }
 
 /// One row: see [`decode_row`].
@@ -792,7 +788,7 @@ impl<S: Simd, const N: usize> Packed<S, N> {
     #[inline(always)]
     fn exchanged_by(&self) -> usize {
         match self.descriptor.pivot {
-            Some(pivot) if self.width <= 4 => usize::from(pivot),
+            Some(pivot) if rotate::by_nibbles(self.width) => usize::from(pivot),
             _ => 0,
         }
     }

@@ -14,9 +14,6 @@ use crate::part::{part, part_mut};
 /// Channels whose means are taken in one pass over the rows where there is no room for more.
 const RUN: usize = 128;
 
-/// Rows whose magnitudes are added at once, as the means are then loaded and stored once.
-const TOGETHER: usize = 4;
-
 /// Estimates one exponent a channel from `x`, `rows x width` elements row-major, into `table`, which has
 /// `width` entries. At most `sample` rows, evenly spaced, are looked at; 0 means all of them.
 ///
@@ -130,8 +127,9 @@ impl<E: Lanes> Kernel for Means<'_, E> {
         let each = 1.0 / looked_at as f32;
         self.means.fill(0.0);
         let mut rows = self.x.chunks_exact(width).skip(self.first).step_by(step);
+        // Four at once, for which the means are loaded and stored once.
         loop {
-            match [(); TOGETHER].map(|()| rows.next()) {
+            match [rows.next(), rows.next(), rows.next(), rows.next()] {
                 [Some(a), Some(b), Some(c), Some(d)] => {
                     add(s, [a, b, c, d], self.start, each, self.means);
                 }

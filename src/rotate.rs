@@ -122,8 +122,14 @@ pub(crate) fn without<S: Simd, const N: usize>(s: S, ranges: &Codes<S, N>, pivot
     array!(N, v => s.repeat(&bytes[v]))
 }
 
+/// Whether codes of this width are transformed as nibbles are: by [`Simd::wht_codes`].
+#[inline(always)]
+pub(crate) fn by_nibbles(width: u8) -> bool {
+    width <= 4
+}
+
 /// The integers `N_(i XOR pivot)` of `codes` below `2^width`. All that the zero point has to do with them is that it is
-/// added `G` times to the element that is the pivot. Of codes of 4 bits and fewer, vectors may be [`exchanged`].
+/// added `G` times to the element that is the pivot. Where they are [`by_nibbles`], vectors may be [`exchanged`].
 ///
 /// [`exchanged`]: crate::arch::exchanged
 #[inline(always)]
@@ -134,7 +140,7 @@ pub(crate) fn inverse<S: Simd, const N: usize>(
     pivot: usize,
     zero_point: i16,
 ) -> [S::I; N] {
-    if width <= 4 {
+    if by_nibbles(width) {
         return s.wht_codes(*codes, pivot, zero_point);
     }
     let mut n = array!(N, v => {

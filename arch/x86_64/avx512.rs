@@ -324,7 +324,7 @@ const fn addends(vectors: usize, which: usize) -> [Aligned<u8, 64>; 16] {
             let (sum, low, high) = (at >> 2 ^ pivot, at & 1, at >> 1 & 1);
             let place = match vectors {
                 // The nibble's bit twice, with half of the weight.
-                1 => which << 4 | low << 3,
+                1 => low << 3,
                 2 => which << 5 | low << 4 | high << 3,
                 _ => high << 5 | low << 4 | which << 3,
             };
@@ -336,11 +336,14 @@ const fn addends(vectors: usize, which: usize) -> [Aligned<u8, 64>; 16] {
     table
 }
 
-/// Of two tiles, or of the low and the high nibbles where a tile has both registers for itself.
-const ADDENDS: &[[[Aligned<u8, 64>; 16]; 2]; 3] = &[
-    [addends(1, 0), addends(1, 1)],
-    [addends(2, 0), addends(2, 1)],
-    [addends(4, 0), addends(4, 1)],
+/// Of one vector; of two, for either of two tiles; and of four, of the low nibbles and of the high ones. What is looked up
+/// for every tile is a constant, as a static's address is loaded first.
+const ADDENDS: &[[Aligned<u8, 64>; 16]; 5] = &[
+    addends(1, 0),
+    addends(2, 0),
+    addends(2, 1),
+    addends(4, 0),
+    addends(4, 1),
 ];
 
 /// What four bytes are multiplied by: rows of the matrix of two bits, times eight, by the pivot's bit 4 and the register.
@@ -515,6 +518,29 @@ macro_rules! joined {
     };
 }
 
+/// The low nibbles of bytes and the high ones, each less eight: by a matrix with a row for every bit of what comes, three of
+/// the nibble's and five times the opposite of its highest.
+macro_rules! nibbles_less_eight {
+    ($affine:ident, $splat:ident, $packed:expr) => {{
+        let (packed, low, high) = ($packed, 0x0102_0408_0808_0808, 0x1020_4080_8080_8080u64 as i64);
+        avx512!([
+            $affine::<0xf8>(packed, $splat(low)),
+            $affine::<0xf8>(packed, $splat(high)),
+        ])
+    }};
+}
+
+/// 32 bytes of a tile's nibbles, which has so many if it is not of one vector.
+#[inline(always)]
+fn whole<const N: usize>(packed: &[[u8; LANES / 2]; N], half: usize) -> &[u8; LANES] {
+    packed
+        .as_flattened()
+        .as_chunks()
+        .0
+        .get(half)
+        .unwrap_or(&[0; LANES])
+}
+
 impl Avx512 {
     /// Values in the low half, negated in the high one.
     #[inline(always)]
@@ -581,6 +607,26 @@ impl Avx512 {
         })
     }
 
+    /// [`Avx512::sixteens`] of 64 bytes' nibbles: those of a tile of 128, or of two of 64.
+    #[inline(always)]
+    fn sixteens_of(self, halves: [&[u8; LANES]; 2]) -> [__m512i; 2] {
+        self.sixteens(nibbles_less_eight!(
+            _mm512_gf2p8affine_epi64_epi8,
+            _mm512_set1_epi64,
+            avx512!(joined!(self.repeat(halves[0]), self.repeat(halves[1])))
+        ))
+    }
+
+    /// [`Avx512::half_sixteens`] of 32 bytes' nibbles, a tile of 64, or of a tile of 32 twice.
+    #[inline(always)]
+    fn half_sixteens_of(self, packed: __m256i) -> [__m512i; 2] {
+        self.half_sixteens(nibbles_less_eight!(
+            _mm256_gf2p8affine_epi64_epi8,
+            _mm256_set1_epi64x,
+            packed
+        ))
+    }
+
     /// The stages that are left, times eight, with `x` by 32 N added at the pivot, of what [`Avx512::sixteens`] gave: of
     /// tile `which` of two where they have both. As integers, or upon [`MAGIC`]; vectors are exchanged.
     #[inline(always)]
@@ -594,8 +640,8 @@ impl Avx512 {
         let (low, high) = (pivot % 16, pivot / 16 % 2);
         let size = N.ilog2() as usize % 3;
         let addends = array!(2, i => {
-            let which = if N == 4 { i } else { which % 2 };
-            let places = ADDENDS[size][which][low].0.as_ptr().cast();
+            let which = if N == 4 { i } else { which % N };
+            let places = ADDENDS[N - 1 + which][low].0.as_ptr().cast();
             // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
             let places = unsafe { _mm512_loadu_epi8(places) };
             avx512!(_mm512_permutex2var_epi8(sixteens[0], places, sixteens[1]))
@@ -649,18 +695,6 @@ impl Avx512 {
             _mm512_fmsub_ps(_mm512_castsi512_ps(sums[v][half]), unit, magic)
         )))
     }
-}
-
-/// The low nibbles of bytes and the high ones, each less eight: by a matrix with a row for every bit of what comes, three of
-/// the nibble's and five times the opposite of its highest.
-macro_rules! nibbles_less_eight {
-    ($affine:ident, $splat:ident, $packed:expr) => {{
-        let (packed, low, high) = ($packed, 0x0102_0408_0808_0808, 0x1020_4080_8080_8080u64 as i64);
-        avx512!([
-            $affine::<0xf8>(packed, $splat(low)),
-            $affine::<0xf8>(packed, $splat(high)),
-        ])
-    }};
 }
 
 impl Simd for Avx512 {
@@ -1334,7 +1368,7 @@ impl Simd for Avx512 {
         ])
     }
     const EXCHANGED: bool = true;
-    /// Two tiles of up to 64 are halves of a register; one of 128 has it for itself.
+    /// Two tiles of 64 are halves of a register.
     #[inline(always)]
     fn rotated_two<const N: usize>(
         self,
@@ -1346,14 +1380,7 @@ impl Simd for Avx512 {
         if N != 2 {
             return array!(2, t => self.rotated(packed[t], pivots[t], x[t], units[t]));
         }
-        let packed =
-            array!(2, t => self.repeat(packed[t].as_flattened().first_chunk().unwrap_or(&[0; LANES])));
-        let nibbles = nibbles_less_eight!(
-            _mm512_gf2p8affine_epi64_epi8,
-            _mm512_set1_epi64,
-            avx512!(joined!(packed[0], packed[1]))
-        );
-        let sixteens = self.sixteens(nibbles);
+        let sixteens = self.sixteens_of([whole(packed[0], 0), whole(packed[1], 0)]);
         array!(2, t => self.rotated_values(sixteens, t, pivots[t], x[t], units[t]))
     }
     #[inline(always)]
@@ -1364,25 +1391,10 @@ impl Simd for Avx512 {
         x: i16,
         unit: f32,
     ) -> [Self::F; N] {
-        let packed = packed.as_flattened();
-        let sixteens = if N == 4 {
-            let halves = packed.as_chunks().0;
-            let both = array!(2, i => self.repeat(halves.get(i).unwrap_or(&[0; LANES])));
-            self.sixteens(nibbles_less_eight!(
-                _mm512_gf2p8affine_epi64_epi8,
-                _mm512_set1_epi64,
-                avx512!(joined!(both[0], both[1]))
-            ))
-        } else {
-            let packed = match packed.first_chunk() {
-                Some(packed) => self.repeat::<LANES>(packed),
-                None => self.repeat::<{ LANES / 2 }>(packed.first_chunk().unwrap_or(&[0; LANES / 2])),
-            };
-            self.half_sixteens(nibbles_less_eight!(
-                _mm256_gf2p8affine_epi64_epi8,
-                _mm256_set1_epi64x,
-                packed
-            ))
+        let sixteens = match N {
+            1 => self.half_sixteens_of(self.repeat(&packed[0])),
+            2 => self.half_sixteens_of(self.repeat(whole(packed, 0))),
+            _ => self.sixteens_of([whole(packed, 0), whole(packed, 1)]),
         };
         self.rotated_values(sixteens, 0, pivot, x, unit)
     }

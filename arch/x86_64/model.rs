@@ -288,9 +288,6 @@ pub(super) mod machine {
     pub(crate) unsafe fn _mm512_add_epi8(a: __m512i, b: __m512i) -> __m512i {
         zip::<i8, 64>(a, b, i8::wrapping_add)
     }
-    pub(crate) unsafe fn _mm512_mask_sub_epi8(src: __m512i, k: __mmask64, a: __m512i, b: __m512i) -> __m512i {
-        blend::<i8, 64>(k, src, zip::<i8, 64>(a, b, i8::wrapping_sub))
-    }
     pub(crate) unsafe fn _mm512_sub_epi8(a: __m512i, b: __m512i) -> __m512i {
         zip::<i8, 64>(a, b, i8::wrapping_sub)
     }
@@ -399,14 +396,6 @@ pub(super) mod machine {
     pub(crate) unsafe fn _mm512_reduce_max_epi32(a: __m512i) -> i32 {
         let a: [i32; 16] = cast(a.0);
         a.into_iter().fold(i32::MIN, i32::max)
-    }
-    /// Unsigned bytes of the first, signed ones of the second; sums of neighbouring products, saturated.
-    pub(crate) unsafe fn _mm512_maddubs_epi16(a: __m512i, b: __m512i) -> __m512i {
-        let (a, b): ([[u8; 2]; 32], [[i8; 2]; 32]) = (cast(a.0), cast(b.0));
-        wide(core::array::from_fn::<i16, 32, _>(|i| {
-            let products = [0, 1].map(|j| i16::from(a[i][j]) * i16::from(b[i][j]));
-            products[0].saturating_add(products[1])
-        }))
     }
     /// `sum` and the products of both words.
     pub(crate) unsafe fn _mm512_dpwssd_epi32(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {

@@ -12,7 +12,7 @@ use crate::frame::{Descriptor, Frame, Row};
 use crate::pack;
 use crate::part::{from, part_mut, split};
 use crate::quantise::wire_unit;
-use crate::tile::MAX_TILE;
+use crate::tile::{MAX_TILE, power_of_two};
 
 /// Decodes `rows` of a frame that is not raw.
 pub(super) fn decode_rows<E: Element>(
@@ -119,7 +119,7 @@ fn scale<E: Element>(
     match exponents {
         None => values.for_each(|(out, n)| *out = E::from_f32(n as f32 * unit)),
         Some(table) => values.zip(table).for_each(|((out, n), &k)| {
-            let power = f32::from_bits(((i32::from(k) + 127) as u32) << 23);
+            let power = power_of_two(k);
             *out = E::from_f32(n as f32 * unit * power);
         }),
     }

@@ -7,7 +7,8 @@ use crate::part::from;
 use crate::rotate::Tile;
 use crate::tile::{self, power_of_two};
 
-/// Rows that are decoded by exponents where there are no more: to make the powers takes as long as two of them.
+/// Rows that are decoded by exponents where there are no more: to make the powers is what a row spends on them, and storing
+/// them beside.
 const FEW: u32 = 4;
 
 /// The powers of a row's channels.
