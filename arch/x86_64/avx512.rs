@@ -182,12 +182,12 @@ static LOW_BYTES: Aligned<i8, 64> = {
     Aligned(indices)
 };
 
-/// Words of two registers that stand in turn, one after the other.
-static IN_TURN: Aligned<i16, 32> = {
+/// The upper words of the lanes of two registers.
+static UPPER: Aligned<i16, 32> = {
     let mut indices = [0; 32];
     let mut i = 0;
     while i < 32 {
-        indices[i] = (i % 16 * 2 + i / 16) as i16;
+        indices[i] = 2 * i as i16 + 1;
         i += 1;
     }
     Aligned(indices)
@@ -761,22 +761,19 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
-        // Half a unit in the last place, less one for even numbers: ties go to even. A bit is carried down by a product.
+        // Half a unit in the last place, less one for even numbers: ties go to even. Both are words of one register, of
+        // which the sum of products brings the upper one down.
         let rounded = array!(2, i => avx512!({
             let bits = _mm512_castps_si512(v[i]);
             let odd = _mm512_and_si512(bits, _mm512_set1_epi32(0x1_0000));
-            let half = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
-            _mm512_dpwssd_epi32(half, odd, _mm512_set1_epi32(0x1_0000))
+            let half = _mm512_or_si512(odd, _mm512_set1_epi32(0x7fff));
+            _mm512_dpwssd_epi32(bits, half, _mm512_set1_epi16(1))
         }));
-        // A permutation of one register is one operation, and of two three.
-        let in_turn = avx512!(_mm512_or_si512(
-            _mm512_srli_epi32::<16>(rounded[0]),
-            _mm512_and_si512(rounded[1], _mm512_set1_epi32(0xffff_0000u32 as i32))
-        ));
         // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read, and 64 bytes are writable behind the
         // reference, at any alignment.
         unsafe {
-            let words = _mm512_permutexvar_epi16(_mm512_loadu_epi16(IN_TURN.0.as_ptr()), in_turn);
+            let upper = _mm512_loadu_epi16(UPPER.0.as_ptr());
+            let words = _mm512_permutex2var_epi16(rounded[0], upper, rounded[1]);
             _mm512_storeu_epi16(to.as_mut_ptr().cast(), words);
         }
     }

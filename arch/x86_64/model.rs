@@ -518,9 +518,9 @@ pub(super) mod machine {
     pub(crate) unsafe fn _mm512_permutex2var_epi8(a: __m512i, idx: __m512i, b: __m512i) -> __m512i {
         wide(select(a.0, b.0, |i| usize::from(idx.0[i])))
     }
-    pub(crate) unsafe fn _mm512_permutexvar_epi16(idx: __m512i, a: __m512i) -> __m512i {
-        let (idx, a): ([u16; 32], [u16; 32]) = (cast(idx.0), cast(a.0));
-        wide(select(a, a, |i| usize::from(idx[i] % 32)))
+    pub(crate) unsafe fn _mm512_permutex2var_epi16(a: __m512i, idx: __m512i, b: __m512i) -> __m512i {
+        let (a, idx, b): ([u16; 32], [u16; 32], [u16; 32]) = (cast(a.0), cast(idx.0), cast(b.0));
+        wide(select(a, b, |i| usize::from(idx[i])))
     }
     pub(crate) unsafe fn _mm512_permutex2var_epi64(a: __m512i, idx: __m512i, b: __m512i) -> __m512i {
         let (a, idx, b): ([u64; 8], [u64; 8], [u64; 8]) = (cast(a.0), cast(idx.0), cast(b.0));
