@@ -3,7 +3,8 @@
 //!
 //! The logical vector has 32 lanes at every level, so that each kernel, and with it every order of
 //! floating-point operations, is written once and gives the same bits whatever the width of the
-//! registers. A level implements the operations; it may not fuse or reassociate them.
+//! registers. A level implements the operations; it may not fuse or reassociate them, unless every result is rounded the
+//! same.
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon", target_endian = "little"))]
 #[allow(unsafe_code)]
@@ -575,7 +576,8 @@ pub(crate) trait Simd: Copy {
     /// Eight times the Walsh-Hadamard transform of 32 N bytes below 16, each taken with its sign by row `row` of the matrix,
     /// with 32 N times `x` added to lane `row`; vectors may be [`Simd::EXCHANGED`]. N is 1, 2 or 4.
     fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N];
-    /// The values of a plain tile: eight times each nibble, plus `x`, times the unit.
+    /// The values of a plain tile: eight times each nibble, plus `x`, times the unit, which is one as for
+    /// [`Simd::rotated_two`].
     #[inline(always)]
     fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16, unit: f32) -> [Self::F; N] {
         let (nibbles, x, unit) = (nibbles(self, packed), self.splat(f32::from(x)), self.splat(unit));

@@ -228,7 +228,7 @@ impl<'t> Decoder<'t> {
         }
     }
 
-    /// `out` is not zeroed on error. It is stored past the caches where `streamed`, if the level can; then
+    /// `out` is not zeroed on error, and may have channels' powers in it then. It is stored past the caches where `streamed`, if the level can; then
     /// [`Decoder::fence`] is to follow.
     pub(crate) fn some_rows(
         &self,
@@ -400,7 +400,7 @@ impl<E: Lanes> DecodeRows<'_, '_, E> {
         let width = self.frame.header().width as usize;
         let powers = Powers::of(self.frame.exponents());
         // The last rows have room for the powers of all others' channels, until they are decoded themselves.
-        let others = powers.rows::<E>(self.rows.end - self.rows.start);
+        let others = powers.rows_before::<E>(self.rows.end - self.rows.start);
         let mut rows = self.frame.rows(self.rows);
         let (own, last) = split_mut(self.out, others as usize * width);
         if others > 0 {
@@ -412,7 +412,7 @@ impl<E: Lanes> DecodeRows<'_, '_, E> {
     }
 }
 
-/// Decodes rows one after the other, and writes all that were decoded.
+/// Decodes rows one after the other, and after an error an unspecified part of them.
 #[inline(always)]
 fn rows_into<'r, S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bool>(
     s: S,

@@ -292,7 +292,8 @@ static RANGES: Aligned<i8, 64> = {
 const MAGIC: i32 = 0x4b40_0000;
 
 /// What the sums of the first two registers start from: `zero`, and 2^11 less for each of N in that which the pivot is in,
-/// as bytes have been 128 too large. By the pivot's bit 4.
+/// as bytes have been 128 too large: all have one sign there, and elsewhere they cancel. The pivot itself needs none of it, as
+/// nibbles that have been eight too small cancel it there. By the pivot's bit 4.
 const fn starts(vectors: i32, zero: i32) -> [Aligned<i32, LANES>; 2] {
     let mut tables = [const { Aligned([0; LANES]) }; 2];
     let mut at = 0;
@@ -532,7 +533,7 @@ macro_rules! nibbles_less_eight {
 
 /// 32 bytes of a tile's nibbles, which has so many if it is not of one vector.
 #[inline(always)]
-fn whole<const N: usize>(packed: &[[u8; LANES / 2]; N], half: usize) -> &[u8; LANES] {
+fn half_of<const N: usize>(packed: &[[u8; LANES / 2]; N], half: usize) -> &[u8; LANES] {
     packed
         .as_flattened()
         .as_chunks()
@@ -650,7 +651,7 @@ impl Avx512 {
         let whole = self.splat_i(zero + i32::from(x) * (N * LANES) as i32);
         let start = self.load_i(&STARTS[usize::from(UPON_MAGIC)][size][high].0);
         let one = self.load_i(&one_at::<1>(pivot % LANES)[0]);
-        // The pivot is in the first vector, all others being exchanged with it.
+        // The pivot is in the first vector, which its own is exchanged with.
         let first = array!(2, half => avx512!(
             _mm512_ternarylogic_epi32::<0xca>(one[half], whole[half], start[half])
         ));
@@ -1377,7 +1378,7 @@ impl Simd for Avx512 {
         if N != 2 {
             return array!(2, t => self.rotated(packed[t], pivots[t], x[t], units[t]));
         }
-        let sixteens = self.sixteens_of([whole(packed[0], 0), whole(packed[1], 0)]);
+        let sixteens = self.sixteens_of([half_of(packed[0], 0), half_of(packed[1], 0)]);
         array!(2, t => self.rotated_values(sixteens, t, pivots[t], x[t], units[t]))
     }
     #[inline(always)]
@@ -1390,8 +1391,8 @@ impl Simd for Avx512 {
     ) -> [Self::F; N] {
         let sixteens = match N {
             1 => self.half_sixteens_of(self.repeat(&packed[0])),
-            2 => self.half_sixteens_of(self.repeat(whole(packed, 0))),
-            _ => self.sixteens_of([whole(packed, 0), whole(packed, 1)]),
+            2 => self.half_sixteens_of(self.repeat(half_of(packed, 0))),
+            _ => self.sixteens_of([half_of(packed, 0), half_of(packed, 1)]),
         };
         self.rotated_values(sixteens, 0, pivot, x, unit)
     }

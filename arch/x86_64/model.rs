@@ -1,4 +1,4 @@
-//! A model of the 512-bit instructions that [`super::avx512`] uses, in plain Rust after Intel's documentation: the same
+//! A model of the AVX-512 instructions that [`super::avx512`] uses, in plain Rust after Intel's documentation: the same
 //! source compiled against it, so that the level's logic is tested on machines without AVX-512. What it takes of
 //! AVX2 are the machine's own instructions.
 

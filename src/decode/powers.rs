@@ -7,8 +7,8 @@ use crate::part::from;
 use crate::rotate::Tile;
 use crate::tile::{self, power_of_two};
 
-/// Rows that are decoded by exponents where there are no more: to make the powers is what a row spends on them, and storing
-/// them beside.
+/// Rows, the last ones aside, that are decoded by exponents where there are no more: to make the powers is what a row spends
+/// on them, and storing them beside.
 const FEW: u32 = 4;
 
 /// The powers of a row's channels.
@@ -28,7 +28,7 @@ impl<'k> Powers<'k> {
         }
     }
 
-    /// The same made ready in `room`, of which the start is overwritten, if it is large enough.
+    /// The same made ready in `room`, of which the start is overwritten, if it is large enough and aligned.
     #[inline(always)]
     pub(super) fn ready<S: Simd, E: Lanes>(self, s: S, room: &'k mut [E]) -> Self {
         let room = bytemuck::try_cast_slice_mut::<E, f32>(room).unwrap_or(&mut []);
@@ -53,7 +53,7 @@ impl<'k> Powers<'k> {
     }
 
     /// How many of `rows` rows of `E` are to be decoded by powers that stand in the others until then.
-    pub(super) fn rows<E>(self, rows: u32) -> u32 {
+    pub(super) fn rows_before<E>(self, rows: u32) -> u32 {
         let room = size_of::<f32>().div_ceil(size_of::<E>()) as u32;
         match self.exponents {
             Some(_) if rows > FEW + room => rows - room,

@@ -231,7 +231,7 @@ mod tests {
 
     use crate::arch::Level;
     use crate::checksum::Shares;
-    use crate::config::{Config, TileSize};
+    use crate::config::{Config, Exponents, TileSize};
     use crate::decode::Decoder;
     use crate::element::Element;
     use crate::encode::Encoder;
@@ -251,10 +251,16 @@ mod tests {
             .collect()
     }
 
+    /// An exponent for each channel, none like those next to it.
+    fn table(width: u32) -> std::vec::Vec<i8> {
+        (0..width).map(|channel| (channel * 7 % 19) as i8 - 9).collect()
+    }
+
     fn check<E: Element + PartialEq + core::fmt::Debug>(config: Config, rows: u32, width: u32) {
         let x = tensor::<E>(rows, width);
         let mut frame = std::vec![0; config.max_frame_len(rows, width, E::SOURCE).expect("small")];
-        let encoder = Encoder::new(config).expect("valid");
+        let table = table(width);
+        let encoder = Encoder::new(config).expect("valid").with_exponents(&table);
         let len = encoder.encode(&x, rows, width, &mut frame).expect("finite");
         let parsed = Frame::parse(&frame[..len], None).expect("whole");
         let mut expected = x.clone();
@@ -284,10 +290,17 @@ mod tests {
             // Rows shorter than a tile, of one, with a tail, of lines and not, and more tiles than go together.
             for width in [5, 64, 100, 128, 32 * 67, 64 * 70 + 8] {
                 for config in [Config::INT4, Config::MIXED, Config::GRADIENT] {
-                    let config = Config { tile, ..config };
-                    check::<f32>(config, 4, width);
-                    check::<f16>(config, 4, width);
-                    check::<bf16>(config, 4, width);
+                    // Few rows without exponents, and so many that the last ones have the powers of the others.
+                    for (rows, exponents) in [(4, Exponents::None), (9, Exponents::InFrame)] {
+                        let config = Config {
+                            tile,
+                            exponents,
+                            ..config
+                        };
+                        check::<f32>(config, rows, width);
+                        check::<f16>(config, rows, width);
+                        check::<bf16>(config, rows, width);
+                    }
                 }
             }
         }
@@ -295,22 +308,27 @@ mod tests {
 
     #[test]
     fn faults_are_those_of_the_usual_way() {
-        let (rows, width) = (5, 64 * 70 + 8);
+        let (rows, width) = (9, 64 * 70 + 8);
         let x = tensor::<f32>(rows, width);
-        let mut frame = std::vec![0; Config::INT4.max_frame_len(rows, width, f32::SOURCE).expect("small")];
-        let encoder = Encoder::new(Config::INT4).expect("valid");
+        let config = Config {
+            exponents: Exponents::InFrame,
+            ..Config::INT4
+        };
+        let mut frame = std::vec![0; config.max_frame_len(rows, width, f32::SOURCE).expect("small")];
+        let table = table(width);
+        let encoder = Encoder::new(config).expect("valid").with_exponents(&table);
         let len = encoder.encode(&x, rows, width, &mut frame).expect("finite");
         let header = *Frame::parse(&frame[..len], None).expect("whole").header();
         let layout = header.row_layout(true);
         let mut body = frame[HEADER_LEN..len - CHECKSUM_LEN].to_vec();
-        let last_row = header.prelude_len() + 4 * layout.len;
-        // Of a tile in the middle, and of the tail.
-        for tile in [40, 70] {
-            let transform = last_row + layout.descriptors().start + 4 * tile + 3;
+        // Of a tile in the middle, and of the tail; of a row that is decoded by ready powers, and of the one that they are in.
+        for (row, tile) in [(4, 40), (4, 70), (8, 40), (8, 70)] {
+            let start = header.prelude_len() + row * layout.len;
+            let transform = start + layout.descriptors().start + 4 * tile + 3;
             let before = core::mem::replace(&mut body[transform], 0x01);
             let frame = Frame::from_body(header, &body, None).expect("of the right length");
             let expected = DecodeError::BadTransform {
-                row: 4,
+                row: row as u32,
                 tile: tile as u32,
                 found: 0x01,
             };
