@@ -77,10 +77,13 @@ pub(super) fn fold<C: CarryLess<BYTES>, const BYTES: usize>(
     }
     sums[0] = c.xor(sums[0], c.load(&start));
     let (fours, ones) = registers.as_chunks::<4>();
-    for four in fours {
-        for (sum, register) in sums.iter_mut().zip(four) {
-            *sum = c.xor(c.multiplied(*sum, by_four), c.load(register));
-        }
+    let (pairs, last) = fours.as_chunks();
+    for [a, b] in pairs {
+        sums = array!(4, i => c.xor(c.multiplied(sums[i], by_four), c.load(&a[i])));
+        sums = array!(4, i => c.xor(c.multiplied(sums[i], by_four), c.load(&b[i])));
+    }
+    for four in last {
+        sums = array!(4, i => c.xor(c.multiplied(sums[i], by_four), c.load(&four[i])));
     }
     let [mut sum, rest @ ..] = sums;
     for next in rest {

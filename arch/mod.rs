@@ -600,6 +600,11 @@ pub(crate) trait Simd: Copy {
         let eighth = self.splat(1.0 / 8.0);
         array!(2, v => self.mul(self.add(self.eight_times(nibbles[v]), eight_times), eighth))
     }
+    /// `sum` and a product that is exact.
+    #[inline(always)]
+    fn plus_product(self, sum: f32, a: f32, b: f32) -> f32 {
+        sum + a * b
+    }
 }
 
 /// Levels that transform nibbles in two halves, of which one alone waits for itself: what [`Simd::rotated_two`] is there.

@@ -946,6 +946,62 @@ impl Descriptor {
     }
 }
 
+/// A descriptor in one word, for a loop that asks it for as little as it can.
+#[derive(Clone, Copy)]
+pub(crate) struct DescriptorWord(u32);
+
+impl DescriptorWord {
+    #[inline(always)]
+    pub(crate) fn new(bytes: [u8; DESCRIPTOR_LEN]) -> Self {
+        Self(u32::from_le_bytes(bytes))
+    }
+
+    #[inline(always)]
+    pub(crate) fn zero_point(self) -> i16 {
+        self.0 as i16
+    }
+
+    #[inline(always)]
+    pub(crate) fn unit(self) -> u8 {
+        (self.0 >> 16) as u8
+    }
+
+    /// Whether the tile is plain; one whose transform means nothing is neither that nor rotated.
+    #[inline(always)]
+    pub(crate) fn is_plain(self) -> bool {
+        self.0 >> 24 == 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_rotated(self) -> bool {
+        // By the sign, which is the highest bit.
+        const { assert!(ROTATED == 1 << 7) };
+        (self.0 as i32) < 0
+    }
+
+    /// The pivot of a rotated tile of `G` values, modulo `G`: [`Pivots`] know whether it was below.
+    #[inline(always)]
+    pub(crate) fn pivot<const G: usize>(self, pivots: &mut Pivots<G>) -> usize {
+        const { assert!(G.is_power_of_two() && G <= ROTATED as usize) };
+        pivots.any |= self.0;
+        (self.0 >> 24) as usize % G
+    }
+}
+
+/// Whether of many rotated tiles of `G` values one had a pivot beyond it, which is found out together.
+#[derive(Default)]
+pub(crate) struct Pivots<const G: usize> {
+    /// All bits of their descriptors.
+    any: u32,
+}
+
+impl<const G: usize> Pivots<G> {
+    #[inline(always)]
+    pub(crate) fn went_beyond(&self) -> bool {
+        (self.any >> 24) as u8 & !(ROTATED | (G - 1) as u8) != 0
+    }
+}
+
 /// A view of one row block.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {

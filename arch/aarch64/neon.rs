@@ -206,14 +206,16 @@ static LATENESS: [[u16; 8]; 16] = {
     table
 };
 
-/// Signs of 64 elements by row of the matrix.
+/// Signs of 64 elements by row of the matrix, those 32 apart next to one another by sixteens: in the order in which they are
+/// used, so that one instruction loads two registers.
 static SIGNS_64: [[i8; 64]; 64] = {
     let mut table = [[0; 64]; 64];
     let mut row = 0;
     while row < 64 {
         let mut k = 0;
         while k < 64 {
-            table[row][k] = if walsh(row, k) { -1 } else { 1 };
+            let at = k % 16 + k / 32 * 16 + k / 16 % 2 * 32;
+            table[row][at] = if walsh(row, k) { -1 } else { 1 };
             k += 1;
         }
         row += 1;
@@ -1029,7 +1031,8 @@ impl Simd for Neon {
         let signs = unsafe { array!(4, i => vld1q_s8(signs.add(16 * i))) };
         let nibbles = halves_of(packed);
         // Bits of the register's number, and of the lane's: (5 4) and (3 2 1 0).
-        let mut x = array!(4, i => neon!(vmulq_s8(vreinterpretq_s8_u8(nibbles[i]), signs[i])));
+        let mut x =
+            array!(4, i => neon!(vmulq_s8(vreinterpretq_s8_u8(nibbles[i]), signs[i % 2 * 2 + i / 2])));
         for b in 0..2 {
             let mut x_b = [x[b], x[2 + b]];
             butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
@@ -1071,6 +1074,11 @@ impl Simd for Neon {
                 _ => vsubl_high_s16(low, high),
             })
         })))
+    }
+    /// Rounded once.
+    #[inline(always)]
+    fn plus_product(self, sum: f32, a: f32, b: f32) -> f32 {
+        neon!(vfmas_lane_f32::<0>(sum, a, vdup_n_f32(b)))
     }
     #[inline(always)]
     fn packed_plus(self, packed: &[[u8; LANES / 2]; 2], x: f32) -> [Self::F; 2] {

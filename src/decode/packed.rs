@@ -10,10 +10,11 @@ use crate::arch::{LANES, Part, Simd, array};
 use crate::checksum::Shares;
 use crate::error::DecodeError;
 use crate::exponents;
-use crate::frame::{Descriptor, Encoding, Frame, Row};
-use crate::part::split;
+use crate::frame::{DescriptorWord, Encoding, Frame, Pivots, Row};
+use crate::part::{split, split_mut};
 use crate::quantise::wire_unit;
 
+use super::powers::{Powers, TilePowers};
 use super::{One, Tail};
 
 /// Elements of a tile, and vectors.
@@ -47,8 +48,51 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
 
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
-        let exponents = self.frame.exponents();
-        let extremes = exponents::extremes(exponents);
+        let header = self.frame.header();
+        let powers = Powers::of(self.frame.exponents());
+        let extremes = exponents::extremes(powers.exponents());
+        // The last rows have room for the powers of all others' channels, until they are decoded themselves.
+        let others = powers.rows_before::<f32>(self.rows.end - self.rows.start);
+        let (own, last) = split_mut(self.out, others as usize * header.width as usize);
+        let middle = self.rows.start + others;
+        if others > 0 {
+            s.outline(Alike {
+                frame: self.frame,
+                rows: self.rows.start..middle,
+                powers: powers.ready(s, last),
+                extremes,
+                out: own,
+                shares: self.shares,
+            })?;
+        }
+        s.outline(Alike {
+            frame: self.frame,
+            rows: middle..self.rows.end,
+            powers,
+            extremes,
+            out: last,
+            shares: self.shares,
+        })
+    }
+}
+
+/// Rows that are multiplied by the same powers.
+struct Alike<'s, 'k, 'b> {
+    frame: &'k Frame<'k>,
+    rows: Range<u32>,
+    powers: Powers<'s>,
+    /// The least exponent and the largest.
+    extremes: (i32, i32),
+    out: &'s mut [f32],
+    shares: &'s mut Shares<'b>,
+}
+
+impl<S: Simd> Part<S> for Alike<'_, '_, '_> {
+    type Output = Result<(), DecodeError>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        let powers = self.powers;
         let outs = self
             .out
             .chunks_exact_mut((self.frame.header().width as usize).max(1));
@@ -56,11 +100,11 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
             self.shares.before_row();
             row.validate_prefix(index)?;
             let base = row.base();
-            if !is_exact(base, extremes) {
+            if !is_exact(base, self.extremes) {
                 s.outline(One::<f32, N, G> {
                     row,
                     index,
-                    exponents,
+                    exponents: powers.exponents(),
                     out,
                 })?;
                 continue;
@@ -70,21 +114,40 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
             let (packed, rest) = split(row.codes(), t * (G / 2));
             let packed = packed.as_chunks().0.as_chunks().0;
             let tiles = row.descriptors().iter().zip(packed).zip(whole);
-            match exponents {
-                None => {
+            let pivots = &mut Pivots::default();
+            match powers.tiles::<G>(0) {
+                TilePowers::One => {
                     for ((descriptor, packed), out) in tiles {
-                        if !tile(s, base, descriptor, packed, None, out) {
+                        if !tile(s, base, descriptor, pivots, packed, TilePower::One, out) {
                             return Row::validate(&{ row }, index);
                         }
                     }
                 }
-                Some(table) => {
-                    for (((descriptor, packed), out), table) in tiles.zip(table.as_chunks().0) {
-                        if !tile(s, base, descriptor, packed, Some(table), out) {
+                TilePowers::Exponents(tables) => {
+                    for (((descriptor, packed), out), table) in tiles.zip(tables) {
+                        if !tile(
+                            s,
+                            base,
+                            descriptor,
+                            pivots,
+                            packed,
+                            TilePower::Exponents(table),
+                            out,
+                        ) {
                             return Row::validate(&{ row }, index);
                         }
                     }
                 }
+                TilePowers::Ready(tables) => {
+                    for (((descriptor, packed), out), table) in tiles.zip(tables) {
+                        if !tile(s, base, descriptor, pivots, packed, TilePower::Ready(table), out) {
+                            return Row::validate(&{ row }, index);
+                        }
+                    }
+                }
+            }
+            if pivots.went_beyond() {
+                return Row::validate(&{ row }, index);
             }
             if !tail.is_empty() {
                 s.outline(Tail::<f32, N, G> {
@@ -92,7 +155,7 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
                     index,
                     t,
                     packed: rest,
-                    exponents,
+                    exponents: powers.exponents(),
                     out: tail,
                 })?;
             }
@@ -101,49 +164,80 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
     }
 }
 
-/// Decodes a tile, or says that its transform is not valid.
+/// The powers of a tile's channels.
+#[derive(Clone, Copy)]
+enum TilePower<'k> {
+    One,
+    Exponents(&'k [i8; G]),
+    Ready(&'k [f32; G]),
+}
+
+impl TilePower<'_> {
+    /// Times the step, of all channels.
+    #[inline(always)]
+    fn all<S: Simd>(self, s: S, step: f32) -> [S::F; N] {
+        match self {
+            Self::One => [s.splat(step); N],
+            Self::Exponents(table) => {
+                let table = table.as_chunks::<LANES>().0;
+                array!(N, v => s.times_powers(step, &table[v]))
+            }
+            Self::Ready(powers) => {
+                let (powers, step) = (powers.as_chunks().0, s.splat(step));
+                array!(N, v => s.mul(s.load(&powers[v]), step))
+            }
+        }
+    }
+
+    /// Times the step, of one channel.
+    #[inline(always)]
+    fn one(self, step: f32, channel: usize) -> f32 {
+        match self {
+            Self::One => step,
+            Self::Exponents(table) => f32::from_bits(
+                step.to_bits()
+                    .wrapping_add_signed(i32::from(table[channel % G]) << 23),
+            ),
+            Self::Ready(powers) => powers[channel % G] * step,
+        }
+    }
+}
+
+/// Decodes a tile, or says that its transform is not valid, if `pivots` will not say so.
 #[inline(always)]
 fn tile<S: Simd>(
     s: S,
     base: u8,
     descriptor: &[u8; 4],
+    pivots: &mut Pivots<G>,
     packed: &[[u8; LANES / 2]; N],
-    table: Option<&[i8; G]>,
+    powers: TilePower<'_>,
     out: &mut [f32; G],
 ) -> bool {
-    let Ok(tile) = Descriptor::parse(*descriptor, G) else {
-        return false;
-    };
+    let tile = DescriptorWord::new(*descriptor);
     // Eight units: three octaves above one.
-    let step = wire_unit(base.wrapping_add(3), tile.unit);
-    let Some(pivot) = tile.pivot else {
-        let steps = s.packed_plus(packed, f32::from(tile.zero_point) / 8.0);
-        store(s, steps, step, table, out);
+    let step = wire_unit(base.wrapping_add(3), tile.unit());
+    if tile.is_rotated() {
+        let pivot = tile.pivot(pivots);
+        store(s, s.wht_packed(packed, pivot), powers.all(s, step), out);
+        // 64 zero points of an eighth of a step.
+        let zero_points = (8 * i32::from(tile.zero_point())) as f32;
+        out[pivot] = s.plus_product(out[pivot], zero_points, powers.one(step, pivot));
         return true;
-    };
-    let pivot = usize::from(pivot) % G;
-    store(s, s.wht_packed(packed, pivot), step, table, out);
-    let factor = match table {
-        Some(table) => f32::from_bits(step.to_bits().wrapping_add_signed(i32::from(table[pivot]) << 23)),
-        None => step,
-    };
-    // 64 zero points of an eighth of a step.
-    out[pivot] += (8 * i32::from(tile.zero_point)) as f32 * factor;
+    }
+    if !tile.is_plain() {
+        return false;
+    }
+    let steps = s.packed_plus(packed, f32::from(tile.zero_point()) / 8.0);
+    store(s, steps, powers.all(s, step), out);
     true
 }
 
-/// Stores what a tile is in steps, times the step and the powers of its channels.
+/// Stores a tile's products.
 #[inline(always)]
-fn store<S: Simd>(s: S, steps: [S::F; 2], step: f32, table: Option<&[i8; G]>, out: &mut [f32; G]) {
-    let factors = match table {
-        Some(table) => {
-            let table = table.as_chunks::<LANES>().0;
-            array!(2, v => s.times_powers(step, &table[v]))
-        }
-        None => [s.splat(step); 2],
-    };
-    for ((out, steps), factor) in out.as_chunks_mut().0.iter_mut().zip(steps).zip(factors) {
-        s.store(s.mul(steps, factor), out);
+fn store<S: Simd>(s: S, steps: [S::F; N], factors: [S::F; N], out: &mut [f32; G]) {
+    for (v, out) in out.as_chunks_mut().0.iter_mut().enumerate().take(N) {
+        s.store(s.mul(steps[v], factors[v]), out);
     }
 }
 
@@ -259,21 +353,20 @@ mod tests {
                 halves_are_the_same::<f16>(&header, &body);
                 halves_are_the_same::<bf16>(&header, &body);
 
-                // The first transform of row 3, of one bit too many.
-                let at = header.prelude_len() + 3 * header.row_layout(true).len + 4 + 3;
-                body[at] = 0x80 + 64;
-                for level in Level::available() {
-                    let mut y = vec![f32::NAN; len];
-                    let decoder = Decoder::new().with_level(level);
-                    assert_eq!(
-                        decoder.decode_body(&header, &body, &mut y),
-                        Err(DecodeError::BadTransform {
-                            row: 3,
-                            tile: 0,
-                            found: 0xc0
-                        })
-                    );
-                    assert!(y.iter().all(|&y| y.to_bits() == 0));
+                // The last transform of row 3: one bit too many, one too few, and the like.
+                let tile = header.tiles() - 1;
+                let at = header.prelude_len() + 3 * header.row_layout(true).len + 4 * (tile as usize + 2) - 1;
+                for found in [0xc0, 0x40, 0x3f, 0x01, 0x7f, 0xff] {
+                    body[at] = found;
+                    for level in Level::available() {
+                        let mut y = vec![f32::NAN; len];
+                        let decoder = Decoder::new().with_level(level);
+                        assert_eq!(
+                            decoder.decode_body(&header, &body, &mut y),
+                            Err(DecodeError::BadTransform { row: 3, tile, found })
+                        );
+                        assert!(y.iter().all(|&y| y.to_bits() == 0));
+                    }
                 }
             }
         }
