@@ -445,6 +445,28 @@ pub(crate) trait Simd: Copy {
         let bits = self.splat_i(x.to_bits() as i32);
         self.float_of_bits(self.add_i(self.shl::<23>(self.load_i8(exponents)), bits))
     }
+    /// Two to the power of `biased` less 127 and less each exponent. All products with them are normal.
+    #[inline(always)]
+    fn powers_below(self, biased: i32, exponents: &[i8; LANES]) -> Self::F {
+        let exponents = self.shl::<23>(self.load_i8(exponents));
+        self.float_of_bits(self.sub_i(self.splat_i(biased << 23), exponents))
+    }
+    /// The biased exponent of the largest magnitude of some numbers: 255 where one is no number.
+    #[inline(always)]
+    fn largest_exponent(self, x: &[[f32; LANES]]) -> i32 {
+        // Four at a time: the loop itself would be a third of the work.
+        let (several, few) = x.as_chunks::<4>();
+        let mut peak = self.splat_i(0);
+        for x in several {
+            for x in x {
+                peak = self.max_i(peak, self.bits(self.abs(self.load(x))));
+            }
+        }
+        for x in few {
+            peak = self.max_i(peak, self.bits(self.abs(self.load(x))));
+        }
+        self.reduce_max_i(peak) >> 23
+    }
     /// Zeros shifted in; `BITS` is 1 to 31.
     fn shr<const BITS: i32>(self, a: Self::I) -> Self::I;
     fn reduce_max_i(self, a: Self::I) -> i32;

@@ -473,6 +473,28 @@ impl<S: Simd> Part<S> for Integers<'_> {
             f(s, s.times_powers(factor, &x)),
             f(Scalar, Scalar.times_powers(factor, &x)),
         );
+        // So that all powers are normal, though 2^(biased - 127) need not be.
+        let (least, most) = x.iter().fold((127, -126), |(least, most), &x| {
+            (i32::from(x).min(least), i32::from(x).max(most))
+        });
+        let biased = 1 + most + i32::from(rng.byte()) % (254 - (most - least));
+        report.same(
+            "powers_below",
+            f(s, s.powers_below(biased, &x)),
+            x.map(|x| ((biased - i32::from(x)) as u32) << 23),
+        );
+        let numbers: [_; 7] = rng.vectors(|r| match r.byte() {
+            0 => f32::from_bits(r.word() as u32 | 0xff80_0000),
+            bits if bits < 128 => r.below(3.0),
+            _ => r.float(),
+        });
+        let numbers = &numbers[..usize::from(rng.byte() % 8)];
+        let exponents = numbers.as_flattened().iter().map(|x| x.abs().to_bits() >> 23);
+        report.same(
+            "largest_exponent",
+            [s.largest_exponent(numbers) as u32; LANES],
+            [exponents.max().unwrap_or(0); LANES],
+        );
         report.same(
             "times_powers",
             f(s, s.times_powers(factor, &x)),

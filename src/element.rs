@@ -193,8 +193,8 @@ pub(crate) trait Lanes: Element {
     fn store<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]);
     /// The same past the caches, where it is lines that are written.
     fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]);
-    /// The bits of the largest magnitude of a row, as f32: above those of infinity where a NaN is in it.
-    fn peak_bits<S: Simd>(s: S, row: &[Self]) -> i32;
+    /// The biased exponent of the largest magnitude of a row, as f32: 255 where it is not finite, or a NaN is in it.
+    fn peak_exponent<S: Simd>(s: S, row: &[Self]) -> i32;
 }
 
 /// The bits of the largest magnitude of a row of halves, which order as the magnitudes do.
@@ -220,24 +220,11 @@ impl Lanes for f32 {
         s.stream(v, to);
     }
     #[inline(always)]
-    fn peak_bits<S: Simd>(s: S, row: &[Self]) -> i32 {
+    fn peak_exponent<S: Simd>(s: S, row: &[Self]) -> i32 {
         let (whole, tail) = row.as_chunks::<LANES>();
-        // Four at a time: the loop itself would be a third of the work.
-        let (several, few) = whole.as_chunks::<4>();
-        let mut peak = s.splat_i(0);
-        for elements in several {
-            for elements in elements {
-                peak = s.max_i(peak, s.bits(s.abs(s.load(elements))));
-            }
-        }
-        for elements in few {
-            peak = s.max_i(peak, s.bits(s.abs(s.load(elements))));
-        }
-        let mut bits = s.reduce_max_i(peak);
-        for element in tail {
-            bits = bits.max(element.abs().to_bits() as i32);
-        }
-        bits
+        tail.iter().fold(s.largest_exponent(whole), |exponent, element| {
+            exponent.max(element.abs().to_bits() as i32 >> 23)
+        })
     }
 }
 
@@ -263,9 +250,9 @@ macro_rules! halves {
                 }
             }
             #[inline(always)]
-            fn peak_bits<S: Simd>(_: S, row: &[Self]) -> i32 {
+            fn peak_exponent<S: Simd>(_: S, row: &[Self]) -> i32 {
                 let peak = Self::from_bits(peak_of_halves(bytemuck::cast_slice(row)));
-                peak.to_f32().to_bits() as i32
+                peak.to_f32().to_bits() as i32 >> 23
             }
         }
     };

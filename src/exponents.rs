@@ -131,11 +131,11 @@ impl<E: Lanes> Kernel for Means<'_, E> {
         loop {
             match [rows.next(), rows.next(), rows.next(), rows.next()] {
                 [Some(a), Some(b), Some(c), Some(d)] => {
-                    add(s, [a, b, c, d], self.start, each, self.means);
+                    add_four(s, [a, b, c, d], self.start, each, self.means);
                 }
                 last => {
                     for row in last.into_iter().flatten() {
-                        add(s, [row], self.start, each, self.means);
+                        add(s, row, self.start, each, self.means);
                     }
                     return;
                 }
@@ -144,25 +144,46 @@ impl<E: Lanes> Kernel for Means<'_, E> {
     }
 }
 
-/// Adds to `means` what `rows` have from channel `start` on, one after the other.
+/// Adds to `means` what `row` has from channel `start` on.
 #[inline(always)]
-fn add<S: Simd, E: Lanes, const R: usize>(s: S, rows: [&[E]; R], start: usize, each: f32, means: &mut [f32]) {
-    let rows = rows.map(|row| part(row, start..start + means.len()).as_chunks::<LANES>());
-    let (means, tail_means) = means.as_chunks_mut::<LANES>();
-    // Scaled before the sum, which so cannot overflow.
-    for (v, mean) in means.iter_mut().enumerate() {
+fn add<S: Simd, E: Lanes>(s: S, row: &[E], start: usize, each: f32, means: &mut [f32]) {
+    let (whole, tail) = part(row, start..start + means.len()).as_chunks();
+    let (means, tail_means) = means.as_chunks_mut();
+    for (mean, elements) in means.iter_mut().zip(whole) {
+        let sum = s.load(mean);
+        s.store(plus(s, sum, elements, each), mean);
+    }
+    add_tail(tail, each, tail_means);
+}
+
+/// [`add`] of one after the other.
+#[inline(always)]
+fn add_four<S: Simd, E: Lanes>(s: S, rows: [&[E]; 4], start: usize, each: f32, means: &mut [f32]) {
+    let [a, b, c, d] = rows.map(|row| part(row, start..start + means.len()).as_chunks());
+    let (means, tail_means) = means.as_chunks_mut();
+    // Zipped, so that there is one number to compare with a length.
+    for ((((mean, a), b), c), d) in means.iter_mut().zip(a.0).zip(b.0).zip(c.0).zip(d.0) {
         let mut sum = s.load(mean);
-        for (row, _) in rows {
-            if let Some(elements) = row.get(v) {
-                sum = s.add(sum, s.mul(s.abs(E::load(s, elements)), s.splat(each)));
-            }
+        for elements in [a, b, c, d] {
+            sum = plus(s, sum, elements, each);
         }
         s.store(sum, mean);
     }
-    for (_, tail) in rows {
-        for (mean, element) in tail_means.iter_mut().zip(tail) {
-            *mean += element.to_f32().abs() * each;
-        }
+    for tail in [a.1, b.1, c.1, d.1] {
+        add_tail(tail, each, tail_means);
+    }
+}
+
+/// `sum` and magnitudes, scaled before the sum, which so cannot overflow.
+#[inline(always)]
+fn plus<S: Simd, E: Lanes>(s: S, sum: S::F, elements: &[E; LANES], each: f32) -> S::F {
+    s.add(sum, s.mul(s.abs(E::load(s, elements)), s.splat(each)))
+}
+
+#[inline(always)]
+fn add_tail<E: Element>(tail: &[E], each: f32, means: &mut [f32]) {
+    for (mean, element) in means.iter_mut().zip(tail) {
+        *mean += element.to_f32().abs() * each;
     }
 }
 

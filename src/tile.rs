@@ -185,13 +185,11 @@ pub(crate) fn load_several<S: Simd, E: Lanes, F: Statistic, const N: usize, cons
             }
         }
         Some(table) => {
-            let one = s.splat_i(one << 23);
             let exponents = from(table, start * G).as_chunks::<LANES>().0.as_chunks::<N>().0;
             for (((to, elements), (first, second)), exponents) in common.zip(exponents) {
                 put!(
                     array!(N, v => {
-                        let factor = s.sub_i(one, s.shl::<23>(s.load_i8(&exponents[v])));
-                        s.mul(E::load(s, &elements[v]), s.float_of_bits(factor))
+                        s.mul(E::load(s, &elements[v]), s.powers_below(one, &exponents[v]))
                     }),
                     to,
                     first,
@@ -255,14 +253,14 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Rare<'_, '_,
     }
 }
 
-/// As [`Lanes::peak_bits`] with the channel exponents taken out, powers below 2^-126 taken for 2^-126.
-pub(crate) fn equalised_peak_bits<E: Lanes>(row: &[E], table: &[i8]) -> i32 {
+/// As [`Lanes::peak_exponent`] with the channel exponents taken out, powers below 2^-126 taken for 2^-126.
+pub(crate) fn equalised_peak_exponent<E: Lanes>(row: &[E], table: &[i8]) -> i32 {
     let mut bits = 0;
     for (element, k) in row.iter().zip(table) {
         let factor = f32::from_bits(((127 - i32::from(*k)).max(1) as u32) << 23);
         bits = bits.max((element.to_f32() * factor).abs().to_bits() as i32);
     }
-    bits
+    bits >> 23
 }
 
 /// Multiplies a tile that is exchanged by `pivot` by `2^k_c`: the last step of decoding. `exponents` has one for each
@@ -286,8 +284,7 @@ pub(crate) fn apply_exponents<S: Simd, const N: usize>(
 /// `2^k` for each exponent of channels, which are above -127.
 #[inline(always)]
 pub(crate) fn powers_of_two<S: Simd>(s: S, exponents: &[i8; LANES]) -> S::F {
-    let bias = s.splat_i(127 << 23);
-    s.float_of_bits(s.add_i(s.shl::<23>(s.load_i8(exponents)), bias))
+    s.times_powers(1.0, exponents)
 }
 
 /// [`powers_of_two`] of one.

@@ -267,6 +267,15 @@ fn opaque(mut a: int16x8_t) -> int16x8_t {
     a
 }
 
+/// The same address, of which the compiler does not know how far it is from others: it would make each of them anew, where
+/// an instruction that takes two registers apart moves its address on.
+#[inline(always)]
+fn onward(mut at: *const u16) -> *const u16 {
+    // SAFETY: there is no instruction, so nothing but the register that is named is read or written.
+    unsafe { asm!("/* {at} */", at = inout(reg) at, options(pure, nomem, nostack, preserves_flags)) };
+    at
+}
+
 /// The nibbles of 32 bytes, the low ones first.
 #[inline(always)]
 fn halves_of(packed: &[[u8; LANES / 2]; 2]) -> [uint8x16_t; 4] {
@@ -596,6 +605,52 @@ impl Simd for Neon {
         } else {
             vzip2q_s16(zero, halves[i / 2])
         })))
+    }
+    /// As [`Simd::times_powers`].
+    #[inline(always)]
+    fn powers_below(self, biased: i32, exponents: &[i8; LANES]) -> Self::F {
+        let from = exponents.as_ptr();
+        // SAFETY: NEON is part of the target; 32 bytes are readable behind the reference.
+        let bytes = unsafe { [vld1q_s8(from), vld1q_s8(from.add(16))] };
+        let (biased, zero) = neon!((vdupq_n_s16((biased << 7) as i16), vdupq_n_s16(0)));
+        let halves = array!(4, i => neon!(vsubq_s16(biased, if i % 2 == 0 {
+            vshll_n_s8::<7>(vget_low_s8(bytes[i / 2]))
+        } else {
+            vshll_high_n_s8::<7>(bytes[i / 2])
+        })));
+        array!(WIDE, i => neon!(vreinterpretq_f32_s16(if i % 2 == 0 {
+            vzip1q_s16(zero, halves[i / 2])
+        } else {
+            vzip2q_s16(zero, halves[i / 2])
+        })))
+    }
+    /// By the upper halves of floats, as signed numbers, of which the largest is positive, and unsigned ones, of which it is
+    /// negative: magnitudes would be an operation more.
+    #[inline(always)]
+    fn largest_exponent(self, x: &[[f32; LANES]]) -> i32 {
+        let mut most = neon!([(vdupq_n_s16(0), vdupq_n_u16(0)); 2]);
+        let mut add = |x: &[[f32; LANES]]| {
+            let mut at: *const u16 = x.as_ptr().cast();
+            for i in 0..4 * x.len() {
+                // SAFETY: NEON is part of the target; four times eight floats are readable for each in the slice.
+                let halves = unsafe { vld2q_u16(at) };
+                at = onward(at.wrapping_add(16));
+                let (signed, unsigned) = &mut most[i % 2];
+                *signed = neon!(vmaxq_s16(*signed, vreinterpretq_s16_u16(halves.1)));
+                *unsigned = neon!(vmaxq_u16(*unsigned, halves.1));
+            }
+        };
+        // Four at a time: the loop itself would be a third of the work.
+        let (several, few) = x.as_chunks::<4>();
+        for several in several {
+            add(several);
+        }
+        for few in few.chunks_exact(1) {
+            add(few);
+        }
+        let [a, b] = most;
+        let (positive, negative) = neon!((vmaxvq_s16(vmaxq_s16(a.0, b.0)), vmaxvq_u16(vmaxq_u16(a.1, b.1))));
+        i32::from(positive).max(i32::from(negative & 0x7fff)) >> 7
     }
     #[inline(always)]
     fn shr<const BITS: i32>(self, a: Self::I) -> Self::I {

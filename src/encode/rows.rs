@@ -440,15 +440,15 @@ impl<S: Simd, const N: usize, const G: usize> Part<S> for Load<'_, N, G> {
     }
 }
 
-/// The bits of the largest magnitude of a row.
-struct PeakBits<'k>(Elements<'k>);
+/// The biased exponent of the largest magnitude of a row.
+struct PeakExponent<'k>(Elements<'k>);
 
-impl<S: Simd> Part<S> for PeakBits<'_> {
+impl<S: Simd> Part<S> for PeakExponent<'_> {
     type Output = i32;
 
     #[inline(always)]
     fn run(self, s: S) -> i32 {
-        with_elements!(Elements, self.0, row => Lanes::peak_bits(s, row))
+        with_elements!(Elements, self.0, row => Lanes::peak_exponent(s, row))
     }
 }
 
@@ -888,16 +888,16 @@ fn scale_row<'t, S: Simd>(
     width: u8,
     index: u32,
 ) -> Result<(Scale<'t>, u8), EncodeError> {
-    let peak = s.outline(PeakBits(row));
+    let peak = s.outline(PeakExponent(row));
     // What no channel exceeds once its exponent is taken out. Little is lost where exponents are close: units span
     // 32 octaves.
-    let mut octave = (peak >> 23) - least;
+    let mut octave = peak - least;
     if let Some(table) = exponents
-        && (most - least > CLOSE || octave >= 255 - CLOSE || peak >= 0x7f80_0000)
+        && (most - least > CLOSE || octave >= 255 - CLOSE || peak >= 255)
     {
-        octave = with_elements!(Elements, row, row => tile::equalised_peak_bits(row, table)) >> 23;
+        octave = with_elements!(Elements, row, row => tile::equalised_peak_exponent(row, table));
     }
-    if octave >= 255 || peak >= 0x7f80_0000 {
+    if octave >= 255 || peak >= 255 {
         return Err(with_elements!(Elements, row, row => find_unfit(row, exponents, index)));
     }
     // A factor 2^(-k - exponent) must not exceed 2^127.
@@ -909,7 +909,7 @@ fn scale_row<'t, S: Simd>(
     let scale = Scale {
         exponents,
         exponent,
-        octave: (peak >> 23) - 126,
+        octave: peak - 126,
         split: exponent + most >= 127,
     };
     Ok((scale, base as u8))
