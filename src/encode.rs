@@ -14,7 +14,7 @@ use crate::checksum::{self, Checksum};
 use crate::config::{Allocation, Config, Exponents, Rank};
 use crate::element::{Element, Elements, with_elements};
 use crate::error::{ConfigError, EncodeError};
-use crate::exponents;
+use crate::exponents::{self, FindMeans, channel_means};
 use crate::frame::{self, CHECKSUM_LEN, Encoding, ExponentMode, HEADER_LEN, Header, SourceType};
 
 mod rows;
@@ -247,7 +247,7 @@ impl<'a> Encoder<'a> {
         width: u32,
         out: &mut [u8],
     ) -> Result<(Header, usize), EncodeError> {
-        let (plan, blocks) = self.plan_body(x, rows, width, out, 0, row_keys)?;
+        let (plan, blocks) = self.plan_body(x, rows, width, out, 0, Passes::SEQUENTIAL)?;
         let out = part_mut(blocks, plan.row_bytes(0..rows)?);
         plan.encode_some(0..rows, E::elements(x), out, None)?;
         Ok((plan.header, plan.prelude.len() + blocks.len()))
@@ -294,17 +294,16 @@ impl<'a> Encoder<'a> {
     where
         'a: 'p,
     {
-        self.plan_with(x, rows, width, out, row_keys)
+        self.plan_with(x, rows, width, out, Passes::SEQUENTIAL)
     }
 
-    /// `keys`: finds the keys of all rows, where rows are ranked.
     pub(crate) fn plan_with<'p, E: Element>(
         &self,
         x: &[E],
         rows: u32,
         width: u32,
         out: &'p mut [u8],
-        keys: FindKeys,
+        passes: Passes,
     ) -> Result<(Plan<'p>, &'p mut [u8]), EncodeError>
     where
         'a: 'p,
@@ -315,7 +314,7 @@ impl<'a> Encoder<'a> {
             return Err(EncodeError::OutputLength { needed, available });
         };
         let (plan, blocks) = self
-            .plan_body(x, rows, width, rest, CHECKSUM_LEN, keys)
+            .plan_body(x, rows, width, rest, CHECKSUM_LEN, passes)
             .map_err(|error| match error {
                 EncodeError::OutputLength { needed, .. } => EncodeError::OutputLength {
                     needed: needed + HEADER_LEN,
@@ -335,7 +334,7 @@ impl<'a> Encoder<'a> {
         width: u32,
         out: &'p mut [u8],
         after: usize,
-        keys: FindKeys,
+        passes: Passes,
     ) -> Result<(Plan<'p>, &'p mut [u8]), EncodeError>
     where
         'a: 'p,
@@ -375,7 +374,15 @@ impl<'a> Encoder<'a> {
                 (None, Exponents::Estimated { sample, .. }) => {
                     // The row blocks are not written yet.
                     let scratch = bytemuck::pod_align_to_mut::<u8, f32>(blocks).1;
-                    exponents::estimate(self.level, E::elements(x), rows, width, sample, scratch, table);
+                    exponents::estimate(
+                        self.level,
+                        E::elements(x),
+                        rows,
+                        width,
+                        sample,
+                        (scratch, table),
+                        passes.means,
+                    );
                 }
                 (None, _) => table.fill(0),
             }
@@ -397,7 +404,7 @@ impl<'a> Encoder<'a> {
                         exponents: table,
                         rank,
                     };
-                    rank_rows(&ranking, E::elements(x), &header, keys, blocks, map);
+                    rank_rows(&ranking, E::elements(x), &header, passes.keys, blocks, map);
                 }
                 _ => {
                     for (r, row) in x.chunks_exact((width as usize).max(1)).enumerate() {
@@ -507,6 +514,22 @@ pub(crate) struct Ranking<'k> {
     pub(crate) width: usize,
     exponents: Option<&'k [i8]>,
     rank: Rank,
+}
+
+/// The passes over the tensor that precede encoding, by one thread or by several.
+#[derive(Clone, Copy)]
+pub(crate) struct Passes {
+    /// Where rows are ranked.
+    pub(crate) keys: FindKeys,
+    /// Where channel exponents are estimated.
+    pub(crate) means: FindMeans,
+}
+
+impl Passes {
+    const SEQUENTIAL: Self = Self {
+        keys: row_keys,
+        means: channel_means,
+    };
 }
 
 /// Finds the key of each row: [`row_keys`], or the same by several threads.

@@ -27,9 +27,44 @@ pub fn estimate_exponents<E: Element>(x: &[E], rows: u32, width: u32, sample: u3
         rows,
         width,
         sample,
-        scratch,
-        table,
+        (scratch, table),
+        channel_means,
     );
+}
+
+/// The rows of which channels' means are taken.
+#[derive(Clone, Copy)]
+pub(crate) struct Sample<'x> {
+    level: Level,
+    x: Elements<'x>,
+    width: usize,
+    /// The first row looked at, and the distance of those that follow.
+    first: usize,
+    step: usize,
+}
+
+impl Sample<'_> {
+    /// How many rows are looked at.
+    pub(crate) fn rows(&self) -> usize {
+        let width = self.width.max(1);
+        (self.x.len() / width)
+            .saturating_sub(self.first)
+            .div_ceil(self.step.max(1))
+    }
+}
+
+/// Takes the mean magnitudes of channels from one on: [`channel_means`], or the same by several threads.
+pub(crate) type FindMeans = fn(&Sample<'_>, usize, &mut [f32]);
+
+/// The mean magnitudes of a run of channels, from `start` on, over the sampled rows. Their bits are their logarithms in steps
+/// of 2^-23, piecewise linear; 0 for a silent channel.
+pub(crate) fn channel_means(sample: &Sample<'_>, start: usize, means: &mut [f32]) {
+    with_elements!(Elements, sample.x, x => sample.level.run(Means {
+        sample,
+        x,
+        start,
+        means,
+    }));
 }
 
 /// As [`estimate_exponents`] at a level, in one pass over `x` where `scratch` has room for a number a channel.
@@ -39,8 +74,8 @@ pub(crate) fn estimate(
     rows: u32,
     width: u32,
     sample: u32,
-    scratch: &mut [f32],
-    table: &mut [i8],
+    (scratch, table): (&mut [f32], &mut [i8]),
+    find_means: FindMeans,
 ) {
     table.fill(0);
     let len = x.len();
@@ -57,25 +92,21 @@ pub(crate) fn estimate(
     let mut local = [0.0; RUN];
     let scratch = if scratch.len() < RUN { &mut local } else { scratch };
     let run = scratch.len().min(width as usize).max(1);
-    let take_means = |start: usize, scratch: &mut [f32]| {
+    let sample = Sample {
+        level,
+        x,
+        width: width as usize,
         // From the middle of the first step: the first token of a sequence is the one that carries massive
         // activations, and no sample of the others.
-        let first = step / 2;
-        with_elements!(Elements, x, x => level.run(Means {
-            x,
-            width: width as usize,
-            start,
-            first,
-            step,
-            means: &mut *scratch,
-        }));
+        first: step / 2,
+        step,
     };
     let mut sum = 0i64;
     let mut heard = 0i64;
     let mut loudest = 0;
     for start in (0..width as usize).step_by(run) {
         let means = part_mut(scratch, 0..run.min(width as usize - start));
-        take_means(start, means);
+        find_means(&sample, start, means);
         for mean in means {
             let level = i64::from(mean.to_bits());
             sum += level;
@@ -90,7 +121,7 @@ pub(crate) fn estimate(
     for (i, table) in table.chunks_mut(run).enumerate() {
         let means = part_mut(scratch, 0..table.len());
         if run < width as usize {
-            take_means(i * run, means);
+            find_means(&sample, i * run, means);
         }
         for (k, mean) in table.iter_mut().zip(means) {
             let level = i64::from(mean.to_bits());
@@ -103,16 +134,11 @@ pub(crate) fn estimate(
     shift(table, loudest < i64::from(1f32.to_bits()));
 }
 
-/// The mean magnitudes of a run of channels over the sampled rows. Their bits are their logarithms in steps of 2^-23,
-/// piecewise linear; 0 for a silent channel.
+/// See [`channel_means`].
 struct Means<'k, E> {
+    sample: &'k Sample<'k>,
     x: &'k [E],
-    width: usize,
-    /// The first channel.
     start: usize,
-    /// The first row looked at, and the distance of those that follow.
-    first: usize,
-    step: usize,
     means: &'k mut [f32],
 }
 
@@ -121,12 +147,11 @@ impl<E: Lanes> Kernel for Means<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (width, step) = (self.width.max(1), self.step.max(1));
-        let rows = self.x.len() / width;
-        let looked_at = (rows - self.first).div_ceil(step);
-        let each = 1.0 / looked_at as f32;
+        let sample = self.sample;
+        let each = 1.0 / sample.rows() as f32;
         self.means.fill(0.0);
-        let mut rows = self.x.chunks_exact(width).skip(self.first).step_by(step);
+        let rows = self.x.chunks_exact(sample.width.max(1));
+        let mut rows = rows.skip(sample.first).step_by(sample.step.max(1));
         // Four at once, for which the means are loaded and stored once.
         loop {
             match [rows.next(), rows.next(), rows.next(), rows.next()] {

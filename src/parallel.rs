@@ -9,20 +9,23 @@ use core::ops::Range;
 use crate::checksum::Checksum;
 use crate::decode::{Decoder, zero_on_error};
 use crate::element::{Element, Elements, with_elements};
-use crate::encode::{Encoder, Plan, Ranking, row_keys};
+use crate::encode::{Encoder, Passes, Plan, Ranking, row_keys};
 use crate::error::{DecodeError, EncodeError};
+use crate::exponents::{Sample, channel_means};
 use crate::frame::{Frame, Header, Sealed};
 
 /// Pieces for each thread, so that one that is held up does not hold up all.
 const PIECES_A_THREAD: u32 = 4;
 
+/// Channels of a piece are whole lines of every element type, as many as are worth going from row to row for.
+const CHANNELS: u32 = 256;
+
 /// Elements of a piece below which waking a thread costs more than it saves.
 const LEAST_ELEMENTS: u32 = 1 << 14;
 
 impl Encoder<'_> {
-    /// As [`Encoder::encode`], by the threads of the current rayon pool; the bytes are the same. Channel
-    /// exponents and the rows to drop are found by the calling thread, tensors too small to gain are left to it,
-    /// and a row is never divided.
+    /// As [`Encoder::encode`], by the threads of the current rayon pool; the bytes are the same. The rows
+    /// to drop are found by the calling thread, tensors too small to gain are left to it, and a row is never divided.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn core::error::Error>> {
@@ -52,7 +55,11 @@ impl Encoder<'_> {
         width: u32,
         out: &mut [u8],
     ) -> Result<usize, EncodeError> {
-        let (plan, blocks) = self.plan_with(x, rows, width, out, rank_pieces)?;
+        let passes = Passes {
+            keys: rank_pieces,
+            means: means_of_pieces,
+        };
+        let (plan, blocks) = self.plan_with(x, rows, width, out, passes)?;
         let end = plan.row_bytes(0..rows)?.end;
         let most = rows_of_a_piece(rows, width);
         let pieces = with_elements!(Elements, E::elements(x), x => {
@@ -171,6 +178,25 @@ fn rank_some<E: Element + Sync>(
     rayon::join(
         || rank_some(ranking, rows.start..middle, most, x_before, keys_before),
         || rank_some(ranking, middle..rows.end, most, x_after, keys_after),
+    );
+}
+
+/// As [`channel_means`], by the threads of the pool, which have some channels each.
+fn means_of_pieces(sample: &Sample<'_>, start: usize, means: &mut [f32]) {
+    let (channels, rows) = (means.len() as u32, sample.rows() as u32);
+    let most = rows_of_a_piece(channels, rows).checked_next_multiple_of(CHANNELS);
+    let most = most.unwrap_or(u32::MAX);
+    means_of_some(sample, start, most, means);
+}
+
+fn means_of_some(sample: &Sample<'_>, start: usize, most: u32, means: &mut [f32]) {
+    let Some(middle) = middle(&(0..means.len() as u32), most) else {
+        return channel_means(sample, start, means);
+    };
+    let (before, after) = means.split_at_mut(middle as usize);
+    rayon::join(
+        || means_of_some(sample, start, most, before),
+        || means_of_some(sample, start + middle as usize, most, after),
     );
 }
 
