@@ -576,30 +576,46 @@ pub(crate) trait Simd: Copy {
     /// Whether vectors of rotated tiles are in an order of their own: vector `v` of the tile is in the place of
     /// [`exchanged`].
     const EXCHANGED: bool = false;
-    /// The values of two rotated tiles of 32 N nibbles each, about pivots below 32 N: eight times the Walsh-Hadamard
-    /// transform of the nibbles, each taken with its sign by the pivot's row of the matrix, with 32 N times `x` added at the
-    /// pivot; times the unit, of at most eight significant bits, which is normal, and of which 2^24 are finite. The
-    /// low halves of the bytes are the first. N is 1, 2 or 4.
-    fn rotated_two<const N: usize>(
+    /// A rotated tile on its way from 32 N nibbles to its values.
+    type Halfway<const N: usize>: Copy;
+    /// The first half of [`Simd::rotated`].
+    fn halfway<const N: usize>(self, packed: &[[u8; LANES / 2]; N], pivot: usize) -> Self::Halfway<N>;
+    /// The same of two at once, of which one alone would wait for itself.
+    #[inline(always)]
+    fn halfway_two<const N: usize>(
         self,
         packed: [&[[u8; LANES / 2]; N]; 2],
         pivots: [usize; 2],
-        x: [i16; 2],
-        units: [f32; 2],
-    ) -> [[Self::F; N]; 2];
-    /// The same of one.
+    ) -> [Self::Halfway<N>; 2] {
+        array!(2, t => self.halfway(packed[t], pivots[t]))
+    }
+    /// And the second half.
+    fn rotated_end<const N: usize>(
+        self,
+        tile: Self::Halfway<N>,
+        pivot: usize,
+        x: i16,
+        unit: f32,
+    ) -> [Self::F; N];
+    /// The values of a rotated tile of 32 N nibbles, about a pivot below 32 N: eight times the Walsh-Hadamard
+    /// transform of the nibbles, each taken with its sign by the pivot's row of the matrix, with 32 N times `x` added at the
+    /// pivot; times the unit, of at most eight significant bits, which is normal, and of which 2^24 are finite. The
+    /// low halves of the bytes are the first. N is 1, 2 or 4.
+    #[inline(always)]
     fn rotated<const N: usize>(
         self,
         packed: &[[u8; LANES / 2]; N],
         pivot: usize,
         x: i16,
         unit: f32,
-    ) -> [Self::F; N];
+    ) -> [Self::F; N] {
+        self.rotated_end(self.halfway(packed, pivot), pivot, x, unit)
+    }
     /// Eight times the Walsh-Hadamard transform of 32 N bytes below 16, each taken with its sign by row `row` of the matrix,
     /// with 32 N times `x` added to lane `row`; vectors may be [`Simd::EXCHANGED`]. N is 1, 2 or 4.
     fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N];
     /// The values of a plain tile: eight times each nibble, plus `x`, times the unit, which is one as for
-    /// [`Simd::rotated_two`].
+    /// [`Simd::rotated`].
     #[inline(always)]
     fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16, unit: f32) -> [Self::F; N] {
         let (nibbles, x, unit) = (nibbles(self, packed), self.splat(f32::from(x)), self.splat(unit));
@@ -629,7 +645,7 @@ pub(crate) trait Simd: Copy {
     }
 }
 
-/// Levels that transform nibbles in two halves, of which one alone waits for itself: what [`Simd::rotated_two`] is there.
+/// Levels whose [`Simd::halfway`] is not special to packed bytes.
 pub(crate) trait WhtNibbles: Simd {
     /// What is in the middle.
     type Nibbles<const N: usize>: Copy;
@@ -650,35 +666,39 @@ pub(crate) trait WhtNibbles: Simd {
     fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>, row: usize, x: i16) -> [Self::I; N];
 }
 
-/// [`Simd::rotated_two`], [`Simd::rotated`] and [`Simd::wht_codes`] by [`WhtNibbles`].
+/// [`Simd::halfway`] and what follows, and [`Simd::wht_codes`], by [`WhtNibbles`].
 macro_rules! rotated_by_halves {
     () => {
+        type Halfway<const N: usize> = <Self as $crate::arch::WhtNibbles>::Nibbles<N>;
         #[inline(always)]
-        fn rotated_two<const N: usize>(
+        fn halfway<const N: usize>(
+            self,
+            packed: &[[u8; $crate::arch::LANES / 2]; N],
+            pivot: usize,
+        ) -> Self::Halfway<N> {
+            use $crate::arch::{WhtNibbles, nibbles};
+            self.wht_nibbles(nibbles(self, packed), pivot)
+        }
+        #[inline(always)]
+        fn halfway_two<const N: usize>(
             self,
             packed: [&[[u8; $crate::arch::LANES / 2]; N]; 2],
             pivots: [usize; 2],
-            x: [i16; 2],
-            units: [f32; 2],
-        ) -> [[Self::F; N]; 2] {
-            use $crate::arch::{WhtNibbles, array, nibbles};
+        ) -> [Self::Halfway<N>; 2] {
+            use $crate::arch::{WhtNibbles, nibbles};
             let codes = [nibbles(self, packed[0]), nibbles(self, packed[1])];
-            let n = self.wht_nibbles_two(codes, pivots);
-            array!(2, t => {
-                let (n, unit) = (self.wht_nibbles_end(n[t], pivots[t], x[t]), self.splat(units[t]));
-                array!(N, v => self.mul(self.to_float(n[v]), unit))
-            })
+            self.wht_nibbles_two(codes, pivots)
         }
         #[inline(always)]
-        fn rotated<const N: usize>(
+        fn rotated_end<const N: usize>(
             self,
-            packed: &[[u8; $crate::arch::LANES / 2]; N],
+            tile: Self::Halfway<N>,
             pivot: usize,
             x: i16,
             unit: f32,
         ) -> [Self::F; N] {
-            use $crate::arch::{array, nibbles};
-            let (n, unit) = (self.wht_codes(nibbles(self, packed), pivot, x), self.splat(unit));
+            use $crate::arch::{WhtNibbles, array};
+            let (n, unit) = (self.wht_nibbles_end(tile, pivot, x), self.splat(unit));
             array!(N, v => self.mul(self.to_float(n[v]), unit))
         }
         #[inline(always)]

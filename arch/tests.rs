@@ -688,7 +688,8 @@ impl<S: Simd, const N: usize> Part<S> for Nibbles<N> {
             least + (self.row as u32 * 29) % (223 * 8),
         ] {
             let units = [f32::from_bits(bits << 20), f32::from_bits((bits ^ 1) << 20)];
-            let two = s.rotated_two([&packed, &reversed], rows, x, units);
+            let halfway = s.halfway_two([&packed, &reversed], rows);
+            let two = array!(2, t => s.rotated_end(halfway[t], rows[t], x[t], units[t]));
             for (t, packed) in [packed, reversed].iter().enumerate() {
                 let (row, x, unit) = (rows[t], x[t], units[t]);
                 let one = s.rotated(packed, row, x, unit);
@@ -700,7 +701,7 @@ impl<S: Simd, const N: usize> Part<S> for Nibbles<N> {
                     let operation = format!("rotated {N} row {row} x {x} unit {unit} vector {v}");
                     self.report
                         .same(&operation, f(s, one[at]), f(Scalar, expected[v]));
-                    let operation = format!("rotated_two {t} {N} row {row} x {x} unit {unit} vector {v}");
+                    let operation = format!("halfway_two {t} {N} row {row} x {x} unit {unit} vector {v}");
                     self.report
                         .same(&operation, f(s, two[t][at]), f(Scalar, expected[v]));
                     let operation = format!("plain {N} x {x} unit {unit} vector {v}");

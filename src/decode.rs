@@ -509,7 +509,7 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bo
     })
 }
 
-/// Whether 2^24 of every unit of a row are finite, as [`Simd::rotated_two`] asks for.
+/// Whether 2^24 of every unit of a row are finite, as [`Simd::rotated`] asks for.
 #[inline(always)]
 fn units_are_small(base: u8) -> bool {
     // Biased exponents of units are 1 to 32 above the base.
@@ -646,20 +646,15 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
                 break;
             }
             let tiles = [self.tile(s, a), self.tile(s, b)];
-            let [first, second] = s.rotated_two(
-                tiles.map(|tile| tile.codes),
-                tiles.map(NibbleTile::pivot),
-                tiles.map(NibbleTile::zero_point),
-                tiles.map(|tile| self.unit(tile)),
-            );
-            self.put(s, a, first, tiles[0].pivot());
-            self.put(s, b, second, tiles[1].pivot());
+            let halfway = s.halfway_two(tiles.map(|tile| tile.codes), tiles.map(NibbleTile::pivot));
+            // Each is stored before the other is ended, so that there are registers for it.
+            self.end(s, a, tiles[0], halfway[0]);
+            self.end(s, b, tiles[1], halfway[1]);
         }
         if rotated != 0 {
             let t = next_bit(&mut rotated);
             let tile = self.tile(s, t);
-            let y = s.rotated(tile.codes, tile.pivot(), tile.zero_point(), self.unit(tile));
-            self.put(s, t, y, tile.pivot());
+            self.end(s, t, tile, s.halfway(tile.codes, tile.pivot()));
         }
         while plain != 0 {
             let t = next_bit(&mut plain);
@@ -686,6 +681,13 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
     #[inline(always)]
     fn unit(&self, tile: NibbleTile<'_, N>) -> f32 {
         wire_unit(self.base, tile.descriptor[2])
+    }
+
+    #[inline(always)]
+    fn end<S: Simd>(&mut self, s: S, t: usize, tile: NibbleTile<'_, N>, halfway: S::Halfway<N>) {
+        let pivot = tile.pivot();
+        let y = s.rotated_end(halfway, pivot, tile.zero_point(), self.unit(tile));
+        self.put(s, t, y, pivot);
     }
 
     /// `y` is exchanged by a pivot; 0 leaves it.

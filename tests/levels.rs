@@ -29,7 +29,9 @@ fn expected_levels_are_there() {
     assert_eq!(cfg!(target_feature = "neon"), names.contains(&"neon"));
     #[cfg(target_arch = "x86_64")]
     {
-        let avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("f16c");
+        let avx2 = std::is_x86_feature_detected!("avx2")
+            && std::is_x86_feature_detected!("f16c")
+            && std::is_x86_feature_detected!("fma");
         assert_eq!(avx2, names.contains(&"avx2"));
         let avx512 = avx2
             && std::is_x86_feature_detected!("avx512f")

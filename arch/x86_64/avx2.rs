@@ -1,20 +1,21 @@
-//! AVX2 with F16C: a logical vector of f32 or i32 is four registers, one of i16 two, one of bytes one.
+//! AVX2 with F16C and FMA: a logical vector of f32 or i32 is four registers, one of i16 two, one of bytes one.
 //!
-//! No fused multiply-add: it would round once where the scalar level rounds twice.
+//! No fused multiply-add where it would round once and the scalar level twice.
 
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 use super::Asked;
 use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Simd, WhtNibbles, array, first_of, one_at,
-    rotated_by_halves, sign_row, walsh, word_signs,
+    BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Simd, array, first_of, nibbles, one_at,
+    sign_row, walsh, word_signs,
 };
 
-/// Proof that the machine has AVX2 and F16C, and BMI1, BMI2 and POPCNT, which came before or with AVX2.
+/// Proof that the machine has AVX2, F16C and FMA, and BMI1, BMI2 and POPCNT, which came before or with AVX2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Avx2(());
 
-cpufeatures::new!(detected, "avx2", "bmi1", "bmi2", "popcnt");
+cpufeatures::new!(detected, "avx2", "fma", "bmi1", "bmi2", "popcnt");
 
 static F16C: Asked = Asked::new();
 
@@ -26,12 +27,31 @@ impl Avx2 {
     }
 }
 
-/// An expression of AVX2 and F16C intrinsics that touch no memory.
+/// An expression of AVX2, F16C and FMA intrinsics that touch no memory.
 macro_rules! avx2 {
     ($e:expr) => {
-        // SAFETY: `self` proves that the machine has AVX2 and F16C, which is all that these intrinsics ask for.
+        // SAFETY: `self` proves that the machine has AVX2, F16C and FMA, which is all that these intrinsics ask for.
         unsafe { $e }
     };
+}
+
+/// The same register, of which the compiler does not know how it was permuted: it would make four operations of two
+/// permutations.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn opaque(mut a: __m256i) -> __m256i {
+    // SAFETY: there is no instruction, so nothing but the register that is named is read or written.
+    unsafe { asm!("/* {} */", inout(ymm_reg) a, options(pure, nomem, nostack, preserves_flags)) };
+    a
+}
+
+/// The same register, which is made here, and not where it is wanted.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn here(mut a: __m256i) -> __m256i {
+    // SAFETY: there is no instruction, so nothing but the register that is named is read or written.
+    unsafe { asm!("/* {} */", inout(ymm_reg) a, options(nomem, nostack, preserves_flags)) };
+    a
 }
 
 /// An intrinsic on each of four registers, with a constant first where there is one.
@@ -351,12 +371,44 @@ impl Avx2 {
         array!(N, v => avx2!(_mm256_sub_epi8(_mm256_setzero_si256(), values[v])))
     }
 
-    /// [`Simd::wht_nibbles`] of `T` tiles of `N` registers: bits 2, 1 and 0 of an element's number in bytes, whose sums
-    /// of eight nibbles fit; bit 4 by adding neighbours into words, and the registers' bits between words. Bit 3 is
-    /// left for [`Simd::wht_nibbles_end`], which adds neighbours, times eight, into i32: the bits that end in
-    /// registers are those that widening puts there.
+    /// Elements in the order in which [`Avx2::wht_bytes`] takes them.
     #[inline(always)]
-    fn nibbles<const N: usize, const T: usize>(
+    fn ordered(self, a: __m256i) -> __m256i {
+        // Bytes of dwords (4 3 2) to (2 4 3), then bits (4 3 1 0) of a byte's place to (1 0 3 4).
+        avx2!({
+            let dwords = opaque(_mm256_permutevar8x32_epi32(
+                a,
+                _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7),
+            ));
+            let order = _mm_setr_epi8(0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6, 14, 3, 11, 7, 15);
+            _mm256_shuffle_epi8(dwords, _mm256_broadcastsi128_si256(order))
+        })
+    }
+
+    /// The nibbles of a tile, [`Avx2::ordered`].
+    #[inline(always)]
+    fn ordered_nibbles<const N: usize>(self, packed: &[[u8; LANES / 2]; N]) -> [__m256i; N] {
+        if N == 1 {
+            let nibbles = nibbles::<Self, N>(self, packed);
+            return [self.ordered(nibbles[0]); N];
+        }
+        // Half of what there is to order if it is done before the halves of bytes are taken apart.
+        let packed = packed.as_flattened().as_chunks().0;
+        array!(N, v => {
+            let bytes = self.ordered(self.repeat::<LANES>(&packed[v % N.div_ceil(2)]));
+            avx2!({
+                let nibbles = if v < N / 2 { bytes } else { _mm256_srli_epi16::<4>(bytes) };
+                _mm256_and_si256(nibbles, _mm256_set1_epi8(15))
+            })
+        })
+    }
+
+    /// The Walsh-Hadamard transform of `T` tiles of `N` registers of [`Avx2::ordered`] bytes below 16, each taken with its sign
+    /// by a row of the matrix: bits 2, 1 and 0 of an element's number in bytes, whose sums
+    /// of eight nibbles fit; bit 4 by adding neighbours into words, and the registers' bits between words. Bit 3 is
+    /// left for [`Avx2::wht_bytes_end`].
+    #[inline(always)]
+    fn wht_bytes<const N: usize, const T: usize>(
         self,
         a: [[__m256i; N]; T],
         rows: [usize; T],
@@ -368,15 +420,7 @@ impl Avx2 {
                 let signs = &BYTE_SIGNS[flipped + rows[t] % LANES];
                 // SAFETY: AVX2 by the token; the table's row has the 32 bytes that are read.
                 let signs = unsafe { _mm256_loadu_si256(signs.as_ptr().cast()) };
-                x[t][v] = avx2!({
-                    // Bytes of dwords (4 3 2) to (2 4 3), then bits (4 3 1 0) of a byte's place to (1 0 3 4).
-                    let dwords = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
-                    let order = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-                        0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6, 14, 3, 11, 7, 15,
-                    ));
-                    let x = _mm256_shuffle_epi8(_mm256_permutevar8x32_epi32(x[t][v], dwords), order);
-                    _mm256_sign_epi8(x, signs)
-                });
+                x[t][v] = avx2!(_mm256_sign_epi8(x[t][v], signs));
             }
         }
         avx2!({
@@ -431,6 +475,22 @@ impl Avx2 {
         }
         sums
     }
+
+    /// What is left of [`Avx2::wht_bytes`], times eight: neighbours are added into i32. The bits that end in registers are those
+    /// that widening puts there.
+    #[inline(always)]
+    fn wht_bytes_end<const N: usize>(self, a: [[__m256i; 2]; N]) -> [[__m256i; 4]; N] {
+        array!(N, v => avx2!({
+            let eight = _mm256_set1_epi16(8);
+            let high = _mm256_set1_epi32(0xfff8_0008u32 as i32);
+            [
+                _mm256_madd_epi16(a[v][0], eight),
+                _mm256_madd_epi16(a[v][0], high),
+                _mm256_madd_epi16(a[v][1], eight),
+                _mm256_madd_epi16(a[v][1], high),
+            ]
+        }))
+    }
 }
 
 impl Simd for Avx2 {
@@ -447,7 +507,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
         #[inline(never)]
-        #[target_feature(enable = "avx2,f16c,bmi1,bmi2,popcnt")]
+        #[target_feature(enable = "avx2,f16c,fma,bmi1,bmi2,popcnt")]
         fn enabled<P: Part<Avx2>>(token: Avx2, part: P) -> P::Output {
             part.run(token)
         }
@@ -1097,12 +1157,57 @@ impl Simd for Avx2 {
             _mm256_cvtepi16_epi32(_mm256_extracti128_si256::<1>(a[1])),
         ])
     }
-    rotated_by_halves!();
-    /// A nibble of which four times are the second byte of an f32 is added to 2^13.
+    type Halfway<const N: usize> = [[__m256i; 2]; N];
+    #[inline(always)]
+    fn halfway<const N: usize>(self, packed: &[[u8; LANES / 2]; N], pivot: usize) -> Self::Halfway<N> {
+        let [a] = self.wht_bytes([self.ordered_nibbles(packed)], [pivot]);
+        a
+    }
+    #[inline(always)]
+    fn halfway_two<const N: usize>(
+        self,
+        packed: [&[[u8; LANES / 2]; N]; 2],
+        pivots: [usize; 2],
+    ) -> [Self::Halfway<N>; 2] {
+        let mut tiles = self.wht_bytes(array!(2, t => self.ordered_nibbles(packed[t])), pivots);
+        // The compiler would make the second after the first is stored, and both would wait for themselves.
+        for word in tiles[1].as_flattened_mut() {
+            *word = avx2!(here(*word));
+        }
+        tiles
+    }
+    /// Both products are exact, so that only their sum is rounded, as it would be if it were multiplied.
+    #[inline(always)]
+    fn rotated_end<const N: usize>(
+        self,
+        tile: Self::Halfway<N>,
+        pivot: usize,
+        x: i16,
+        unit: f32,
+    ) -> [Self::F; N] {
+        let n = self.wht_bytes_end(tile);
+        let zero_points = avx2!(_mm256_set1_ps((i32::from(x) * (N * LANES) as i32) as f32 * unit));
+        let unit = avx2!(_mm256_set1_ps(unit));
+        let one = one_at::<N>(pivot);
+        array!(N, v => {
+            let one = self.load_i(&one[v]);
+            array!(4, i => avx2!({
+                let zero_points = _mm256_and_ps(_mm256_castsi256_ps(one[i]), zero_points);
+                _mm256_fmadd_ps(_mm256_cvtepi32_ps(n[v][i]), unit, zero_points)
+            }))
+        })
+    }
+    #[inline(always)]
+    fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N] {
+        let [a] = self.wht_bytes([array!(N, v => self.ordered(a[v]))], [row]);
+        self.add_at(self.wht_bytes_end(a), row, x)
+    }
+    /// A nibble of which four times are the second byte of an f32 is added to 2^13. Both products are exact, so that only their
+    /// sum is rounded.
     #[inline(always)]
     fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16, unit: f32) -> [Self::F; N] {
         const BIAS: f32 = 8192.0;
-        let offset = avx2!(_mm256_set1_ps(f32::from(x) / 8.0 - BIAS));
+        let offset = avx2!(_mm256_set1_ps((f32::from(x) / 8.0 - BIAS) * (8.0 * unit)));
         let eight_units = avx2!(_mm256_set1_ps(8.0 * unit));
         let places = array!(2, half => avx2!({
             // In each 128 bits four elements, of which the lower have none of the others.
@@ -1123,40 +1228,9 @@ impl Simd for Avx2 {
             avx2!({
                 let nibbles = _mm256_shuffle_epi8(bytes, places[eight % 2]);
                 let biased = _mm256_or_si256(nibbles, _mm256_castps_si256(_mm256_set1_ps(BIAS)));
-                _mm256_mul_ps(_mm256_add_ps(_mm256_castsi256_ps(biased), offset), eight_units)
+                _mm256_fmadd_ps(_mm256_castsi256_ps(biased), eight_units, offset)
             })
         }))
-    }
-}
-
-impl WhtNibbles for Avx2 {
-    type Nibbles<const N: usize> = [[__m256i; 2]; N];
-
-    #[inline(always)]
-    fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> Self::Nibbles<N> {
-        self.nibbles([a], [row])[0]
-    }
-    #[inline(always)]
-    fn wht_nibbles_two<const N: usize>(
-        self,
-        a: [[Self::B; N]; 2],
-        rows: [usize; 2],
-    ) -> [Self::Nibbles<N>; 2] {
-        self.nibbles(a, rows)
-    }
-    #[inline(always)]
-    fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>, row: usize, x: i16) -> [Self::I; N] {
-        let n = array!(N, v => avx2!({
-            let eight = _mm256_set1_epi16(8);
-            let high = _mm256_set1_epi32(0xfff8_0008u32 as i32);
-            [
-                _mm256_madd_epi16(a[v][0], eight),
-                _mm256_madd_epi16(a[v][0], high),
-                _mm256_madd_epi16(a[v][1], eight),
-                _mm256_madd_epi16(a[v][1], high),
-            ]
-        }));
-        self.add_at(n, row, x)
     }
 }
 

@@ -672,30 +672,6 @@ impl Avx512 {
             })
         }))
     }
-
-    /// The values of a rotated tile, of what [`Avx512::sums`] takes.
-    #[inline(always)]
-    fn rotated_values<const N: usize>(
-        self,
-        sixteens: [__m512i; 2],
-        which: usize,
-        pivot: usize,
-        x: i16,
-        unit: f32,
-    ) -> [[__m512; 2]; N] {
-        let unit = avx512!(_mm512_set1_ps(unit));
-        if N == 4 {
-            // Integers may be 2^22 here.
-            let sums = self.sums::<N, false>(sixteens, which, pivot, x);
-            return array!(N, v => self.mul(self.to_float(sums[v]), [unit; 2]));
-        }
-        let sums = self.sums::<N, true>(sixteens, which, pivot, x);
-        // The number of units is exact before the one rounding, as it is in a product.
-        let magic = avx512!(_mm512_mul_ps(_mm512_set1_ps(f32::from_bits(MAGIC as u32)), unit));
-        array!(N, v => array!(2, half => avx512!(
-            _mm512_fmsub_ps(_mm512_castsi512_ps(sums[v][half]), unit, magic)
-        )))
-    }
 }
 
 impl Simd for Avx512 {
@@ -1366,35 +1342,50 @@ impl Simd for Avx512 {
         ])
     }
     const EXCHANGED: bool = true;
-    /// Two tiles of 64 are halves of a register.
+    /// What [`Avx512::sixteens`] gives, and which of two tiles it is.
+    type Halfway<const N: usize> = ([__m512i; 2], usize);
     #[inline(always)]
-    fn rotated_two<const N: usize>(
-        self,
-        packed: [&[[u8; LANES / 2]; N]; 2],
-        pivots: [usize; 2],
-        x: [i16; 2],
-        units: [f32; 2],
-    ) -> [[Self::F; N]; 2] {
-        if N != 2 {
-            return array!(2, t => self.rotated(packed[t], pivots[t], x[t], units[t]));
-        }
-        let sixteens = self.sixteens_of([half_of(packed[0], 0), half_of(packed[1], 0)]);
-        array!(2, t => self.rotated_values(sixteens, t, pivots[t], x[t], units[t]))
-    }
-    #[inline(always)]
-    fn rotated<const N: usize>(
-        self,
-        packed: &[[u8; LANES / 2]; N],
-        pivot: usize,
-        x: i16,
-        unit: f32,
-    ) -> [Self::F; N] {
+    fn halfway<const N: usize>(self, packed: &[[u8; LANES / 2]; N], _: usize) -> Self::Halfway<N> {
         let sixteens = match N {
             1 => self.half_sixteens_of(self.repeat(&packed[0])),
             2 => self.half_sixteens_of(self.repeat(half_of(packed, 0))),
             _ => self.sixteens_of([half_of(packed, 0), half_of(packed, 1)]),
         };
-        self.rotated_values(sixteens, 0, pivot, x, unit)
+        (sixteens, 0)
+    }
+    /// Two tiles of 64 are halves of a register.
+    #[inline(always)]
+    fn halfway_two<const N: usize>(
+        self,
+        packed: [&[[u8; LANES / 2]; N]; 2],
+        pivots: [usize; 2],
+    ) -> [Self::Halfway<N>; 2] {
+        if N != 2 {
+            return array!(2, t => self.halfway(packed[t], pivots[t]));
+        }
+        let sixteens = self.sixteens_of([half_of(packed[0], 0), half_of(packed[1], 0)]);
+        [(sixteens, 0), (sixteens, 1)]
+    }
+    #[inline(always)]
+    fn rotated_end<const N: usize>(
+        self,
+        (sixteens, which): Self::Halfway<N>,
+        pivot: usize,
+        x: i16,
+        unit: f32,
+    ) -> [Self::F; N] {
+        let unit = avx512!(_mm512_set1_ps(unit));
+        if N == 4 {
+            // Integers may be 2^22 here.
+            let sums = self.sums::<N, false>(sixteens, which, pivot, x);
+            return array!(N, v => self.mul(self.to_float(sums[v]), [unit; 2]));
+        }
+        let sums = self.sums::<N, true>(sixteens, which, pivot, x);
+        // The number of units is exact before the one rounding, as it is in a product.
+        let magic = avx512!(_mm512_mul_ps(_mm512_set1_ps(f32::from_bits(MAGIC as u32)), unit));
+        array!(N, v => array!(2, half => avx512!(
+            _mm512_fmsub_ps(_mm512_castsi512_ps(sums[v][half]), unit, magic)
+        )))
     }
     #[inline(always)]
     fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N] {
