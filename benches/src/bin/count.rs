@@ -12,12 +12,12 @@
 //! Divide what is collected by the elements that are printed.
 //!
 //! Where there is no callgrind, an emulator can count: decoding is repeated as often as the third argument says, once
-//! without it, so that two runs differ by so many calls. The fourth is the width. For NEON, and a frame without channel
-//! exponents:
+//! without it, and encoding as often as the fifth, so that two runs differ by so many calls. The fourth is the width. For
+//! NEON, and a frame without channel exponents, which is encoded once:
 //!
 //! ```text
 //! qemu-aarch64 -one-insn-per-tb -d exec,nochain -D trace target/aarch64-unknown-linux-gnu/release/count \
-//!     int4-balanced-unscaled neon 10 576
+//!     int4-balanced-unscaled neon 10 576 1
 //! ```
 
 use std::hint::black_box;
@@ -77,12 +77,12 @@ fn main() -> ExitCode {
         Some(arg) => arg.parse().ok(),
         None => Some(default),
     };
-    let (calls, width) = (number(1), number(WIDTH));
-    let (Some(config), Some(level), Some(calls), Some(width)) =
-        (config(&preset), Level::named(&level), calls, width)
+    let (calls, width, encoded) = (number(1), number(WIDTH), number(1));
+    let (Some(config), Some(level), Some(calls), Some(width), Some(encoded @ 1..)) =
+        (config(&preset), Level::named(&level), calls, width, encoded)
     else {
         eprintln!(
-            "usage: count PRESET[-unscaled] LEVEL [CALLS] [WIDTH]\n\
+            "usage: count PRESET[-unscaled] LEVEL [DECODED] [WIDTH] [ENCODED]\n\
              presets: int4-fast, int4-balanced, int4-best, int4-plain, mixed, tah-quant, int8\n\
              levels here: {}",
             Level::available().map(Level::name).collect::<Vec<_>>().join(", ")
@@ -95,7 +95,10 @@ fn main() -> ExitCode {
         .max_frame_len(ROWS, width, tahq::SourceType::F32)
         .expect("a small frame");
     let mut frame = vec![0; room];
-    let len = encode(&encoder, black_box(&x), width, &mut frame);
+    let mut len = 0;
+    for _ in 0..encoded {
+        len = encode(&encoder, black_box(&x), width, &mut frame);
+    }
     let mut y = vec![0.0; x.len()];
     for _ in 0..calls {
         decode(

@@ -337,7 +337,7 @@ enum tahq_level
      */
     TAHQ_LEVEL_SCALAR = 1,
     /**
-     * x86-64 with AVX2.
+     * x86-64 with AVX2 and FMA.
      */
     TAHQ_LEVEL_AVX2 = 2,
     /**

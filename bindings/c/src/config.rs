@@ -30,7 +30,7 @@ pub enum LevelCode {
     Auto = 0,
     /// Portable code, always there.
     Scalar = 1,
-    /// x86-64 with AVX2.
+    /// x86-64 with AVX2 and FMA.
     Avx2 = 2,
     /// x86-64 with AVX-512 F, BW, VL, VBMI and VNNI, and GFNI.
     Avx512 = 3,
