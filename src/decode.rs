@@ -401,8 +401,30 @@ impl<E: Lanes> DecodeRows<'_, '_, E> {
         let powers = Powers::of(self.frame.exponents());
         // The last rows have room for the powers of all others' channels, until they are decoded themselves.
         let others = powers.rows_before::<E>(self.rows.end - self.rows.start);
-        let mut rows = self.frame.rows(self.rows);
         let (own, last) = split_mut(self.out, others as usize * width);
+        // Where the powers and a row of output are more than a first-level cache has, rows share some powers at a time.
+        let together = !LINES && stage.is_none() && width > tiles_together::<G>() * G;
+        if others > 0 && together && holds_nibbles(self.frame) {
+            let middle = self.rows.start + others;
+            s.outline(Together::<E, N, G> {
+                frame: self.frame,
+                rows: self.rows.start..middle,
+                powers: powers.ready(s, last),
+                width,
+                out: own,
+                shares: &mut *self.shares,
+            })?;
+            let rows = self.frame.rows(middle..self.rows.end);
+            return rows_into::<S, E, N, G, LINES>(
+                s,
+                rows,
+                powers,
+                self.shares,
+                width,
+                Sink::new(last, stage),
+            );
+        }
+        let mut rows = self.frame.rows(self.rows);
         if others > 0 {
             let (rows, powers) = (rows.by_ref().take(others as usize), powers.ready(s, last));
             let stage = stage.as_deref_mut();
@@ -439,11 +461,119 @@ fn rows_into<'r, S: Simd, E: Lanes, const N: usize, const G: usize, const LINES:
     result
 }
 
+/// Rows of 4-bit codes, [`TOGETHER`] at a time.
+struct Together<'s, 'k, 'b, E, const N: usize, const G: usize> {
+    frame: &'s Frame<'k>,
+    rows: Range<u32>,
+    powers: Powers<'s>,
+    width: usize,
+    out: &'s mut [E],
+    shares: &'s mut Shares<'b>,
+}
+
+/// Rows that are decoded together.
+const TOGETHER: usize = 4;
+
+impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Together<'_, '_, '_, E, N, G> {
+    type Output = Result<(), DecodeError>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        let (powers, width) = (self.powers, self.width.max(1));
+        let mut rows = self.frame.uniform_rows(self.rows);
+        for out in self.out.chunks_mut(TOGETHER * width) {
+            let some = [rows.next(), rows.next(), rows.next(), rows.next()];
+            for _ in some.iter().flatten() {
+                self.shares.before_row();
+            }
+            if let [Some((_, a)), Some((_, b)), Some((_, c)), Some((_, d))] = some
+                && s.outline(RowsOfNibbles::<E, N, G> {
+                    rows: &[a, b, c, d],
+                    powers,
+                    width,
+                    out: &mut *out,
+                })
+            {
+                continue;
+            }
+            // Too few, or some fault, of which the first counts.
+            for ((index, row), out) in some.into_iter().flatten().zip(out.chunks_exact_mut(width)) {
+                s.outline(One::<E, N, G> {
+                    row,
+                    index,
+                    powers,
+                    out,
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Some of the tiles of every row, then the next ones. Says whether all were decoded, which rows with faults are not, and rows
+/// of large units.
+struct RowsOfNibbles<'s, 'k, E, const N: usize, const G: usize> {
+    rows: &'s [Row<'k>; TOGETHER],
+    powers: Powers<'s>,
+    width: usize,
+    out: &'s mut [E],
+}
+
+impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for RowsOfNibbles<'_, '_, E, N, G> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self, s: S) -> bool {
+        for row in self.rows {
+            if row.validate_prefix(0).is_err() || !units_are_small(row.base()) {
+                return false;
+            }
+        }
+        let tiles = self.width / G;
+        for first in (0..tiles).step_by(tiles_together::<G>()) {
+            let end = tiles.min(first + tiles_together::<G>());
+            for (row, out) in self.rows.iter().zip(self.out.chunks_exact_mut(self.width)) {
+                let mut tiles = Nibbles::<E, G, N, false> {
+                    base: row.base(),
+                    descriptors: part(row.descriptors(), first..end),
+                    codes: part(row.codes(), first * (G / 2)..end * (G / 2))
+                        .as_chunks()
+                        .0
+                        .as_chunks()
+                        .0,
+                    powers: self.powers.tiles(first),
+                    place: Place::new(part_mut(out, first * G..end * G).as_chunks_mut().0),
+                };
+                if tiles.decode(s).is_err() {
+                    return false;
+                }
+            }
+        }
+        if self.width.is_multiple_of(G) {
+            return true;
+        }
+        for (row, out) in self.rows.iter().zip(self.out.chunks_exact_mut(self.width)) {
+            let done = s.outline(Tail::<E, N, G> {
+                row,
+                index: 0,
+                t: tiles,
+                packed: from(row.codes(), tiles * (G / 2)),
+                exponents: self.powers.exponents(),
+                out: split_mut(out, tiles * G).1,
+            });
+            if done.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
 /// One row: see [`decode_row`].
 struct One<'k, E, const N: usize, const G: usize> {
     row: Row<'k>,
     index: u32,
-    exponents: Option<&'k [i8]>,
+    powers: Powers<'k>,
     out: &'k mut [E],
 }
 
@@ -454,14 +584,7 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for One<'_, E, N
     fn run(self, s: S) -> Self::Output {
         let width = self.out.len();
         let mut sink = Sink::new(self.out, None);
-        decode_row::<S, E, N, G, false>(
-            s,
-            &self.row,
-            self.index,
-            Powers::of(self.exponents),
-            width,
-            &mut sink,
-        )
+        decode_row::<S, E, N, G, false>(s, &self.row, self.index, self.powers, width, &mut sink)
     }
 }
 
@@ -507,6 +630,12 @@ fn decode_row<S: Simd, E: Lanes, const N: usize, const G: usize, const LINES: bo
         exponents: powers.exponents(),
         out: sink.direct(tail),
     })
+}
+
+/// Whether all rows that `frame` has are of 4-bit codes.
+fn holds_nibbles(frame: &Frame<'_>) -> bool {
+    let header = frame.header();
+    header.encoding == Encoding::Uniform && header.hi == 4 && !header.is_empty()
 }
 
 /// Whether 2^24 of every unit of a row are finite, as [`Simd::rotated`] asks for.

@@ -10,21 +10,20 @@ use crate::arch::{LANES, Part, Simd, array};
 use crate::checksum::Shares;
 use crate::error::DecodeError;
 use crate::exponents;
-use crate::frame::{DescriptorWord, Encoding, Frame, Pivots, Row};
+use crate::frame::{DescriptorWord, Frame, Pivots, Row};
 use crate::part::{split, split_mut};
 use crate::quantise::wire_unit;
 
 use super::powers::{Powers, TilePowers};
-use super::{One, Tail};
+use super::{One, Tail, holds_nibbles};
 
 /// Elements of a tile, and vectors.
 const G: usize = 64;
 const N: usize = G / LANES;
 
-/// Whether [`Rows`] are what `frame`, which is not empty, has.
+/// Whether [`Rows`] are what `frame` has.
 pub(super) fn holds(frame: &Frame<'_>) -> bool {
-    let header = frame.header();
-    header.encoding == Encoding::Uniform && header.hi == 4 && header.tile_len() == G
+    holds_nibbles(frame) && frame.header().tile_len() == G
 }
 
 /// Whether no product overflows and all units are normal, times the channels' powers as well, in a row of this base.
@@ -104,7 +103,7 @@ impl<S: Simd> Part<S> for Alike<'_, '_, '_> {
                 s.outline(One::<f32, N, G> {
                     row,
                     index,
-                    exponents: powers.exponents(),
+                    powers,
                     out,
                 })?;
                 continue;
@@ -245,7 +244,7 @@ fn store<S: Simd>(s: S, steps: [S::F; N], factors: [S::F; N], out: &mut [f32; G]
 mod tests {
     use std::{vec, vec::Vec};
 
-    use crate::frame::{ExponentMode, Header};
+    use crate::frame::{Encoding, ExponentMode, Header};
     use crate::{Decoder, Element, Level, SourceType, bf16, f16};
 
     use super::*;
@@ -309,7 +308,8 @@ mod tests {
         let seed = &mut 1;
         // An odd number, so that rows of halves need not start where an f32 may.
         let bases = [0, 1, 60, 127, 140, 198, 199, 200, 219, 222, 128];
-        for width in [1, 63, 64, 65, 640] {
+        // The last so wide that rows share powers, some at a time.
+        for width in [1, 63, 64, 65, 640, 64 * 33 + 8] {
             for exponents in [None, Some(0), Some(3), Some(40), Some(127)] {
                 let header = Header {
                     encoding: Encoding::Uniform,

@@ -161,6 +161,14 @@ pub(super) struct Place<'p, 'k, E, const G: usize, const LINES: bool> {
     waiting: Option<Waiting<'p, 'k>>,
 }
 
+impl<'p, E: Lanes, const G: usize> Place<'p, '_, E, G, false> {
+    /// These, that do not go past the caches.
+    #[inline(always)]
+    pub(super) fn new(tiles: &'p mut [[E; G]]) -> Self {
+        Self { tiles, waiting: None }
+    }
+}
+
 impl<E: Lanes, const G: usize, const LINES: bool> Place<'_, '_, E, G, LINES> {
     /// Whether the output goes past the caches.
     #[inline(always)]
@@ -268,15 +276,16 @@ mod tests {
         scalar.decode(&frame[..len], &mut expected).expect("whole");
         for level in Level::available() {
             let decoder = Decoder::new().with_level(level);
-            // From everywhere in a line, with elements before and after that must stay.
-            for at in 0..=64 / size_of::<E>() {
+            // From everywhere in a line, with elements before and after that must stay; and through the caches.
+            let places = (0..=64 / size_of::<E>()).map(|at| (at, true));
+            for (at, streamed) in places.chain([(0, false), (1, false)]) {
                 let mark = E::from_f32(-77.0);
                 let mut out = std::vec![mark; x.len() + 2 * 64];
                 let own = &mut out[at..at + x.len()];
-                let result =
-                    decoder.some_rows(&parsed, 0..rows, E::elements_mut(own), true, &mut Shares::none());
+                let own = E::elements_mut(own);
+                let result = decoder.some_rows(&parsed, 0..rows, own, streamed, &mut Shares::none());
                 assert_eq!(result, Ok(()));
-                let case = (level.name(), config.tile, width, at);
+                let case = (level.name(), config.tile, width, at, streamed);
                 assert!(out[at..at + x.len()] == expected, "{case:?}");
                 let outside = out[..at].iter().chain(&out[at + x.len()..]);
                 assert!(outside.into_iter().all(|x| *x == mark), "{case:?}");
@@ -334,10 +343,10 @@ mod tests {
             };
             for level in Level::available() {
                 let decoder = Decoder::new().with_level(level);
-                for at in [0, 1, 4] {
+                for (at, streamed) in [(0, true), (1, true), (4, true), (0, false)] {
                     let mut out = std::vec![0.0; x.len() + 4];
                     let own = f32::elements_mut(&mut out[at..at + x.len()]);
-                    let result = decoder.some_rows(&frame, 0..rows, own, true, &mut Shares::none());
+                    let result = decoder.some_rows(&frame, 0..rows, own, streamed, &mut Shares::none());
                     assert_eq!(result, Err(expected));
                     let own = &mut out[at..at + x.len()];
                     assert_eq!(decoder.decode_rows(&frame, 0..rows, own), Err(expected));
