@@ -276,6 +276,30 @@ fn onward(mut at: *const u16) -> *const u16 {
     at
 }
 
+/// Exponents where the upper halves of floats have theirs.
+#[inline(always)]
+fn exponents_of(exponents: &[i8; LANES]) -> [int16x8_t; 4] {
+    let from = exponents.as_ptr();
+    // SAFETY: NEON is part of the target; 32 bytes are readable behind the reference.
+    let bytes = unsafe { [vld1q_s8(from), vld1q_s8(from.add(16))] };
+    array!(4, i => neon!(if i % 2 == 0 {
+        vshll_n_s8::<7>(vget_low_s8(bytes[i / 2]))
+    } else {
+        vshll_high_n_s8::<7>(bytes[i / 2])
+    }))
+}
+
+/// Floats of their upper halves, the lower ones being zeros.
+#[inline(always)]
+fn widened(halves: [int16x8_t; 4]) -> [float32x4_t; WIDE] {
+    let zero = neon!(vdupq_n_s16(0));
+    array!(WIDE, i => neon!(vreinterpretq_f32_s16(if i % 2 == 0 {
+        vzip1q_s16(zero, halves[i / 2])
+    } else {
+        vzip2q_s16(zero, halves[i / 2])
+    })))
+}
+
 /// The nibbles of 32 bytes, the low ones first.
 #[inline(always)]
 fn halves_of(packed: &[[u8; LANES / 2]; 2]) -> [uint8x16_t; 4] {
@@ -588,41 +612,19 @@ impl Simd for Neon {
     fn shl<const BITS: i32>(self, a: Self::I) -> Self::I {
         each!(vshlq_n_s32::<BITS>, a)
     }
-    /// The sums of exponents in the upper halves of floats, of which the lower are zeros.
+    /// The sums of exponents in the upper halves of floats.
     #[inline(always)]
     fn times_powers(self, x: f32, exponents: &[i8; LANES]) -> Self::F {
-        let from = exponents.as_ptr();
-        // SAFETY: NEON is part of the target; 32 bytes are readable behind the reference.
-        let bytes = unsafe { [vld1q_s8(from), vld1q_s8(from.add(16))] };
-        let (x, zero) = neon!((vdupq_n_s16((x.to_bits() >> 16) as i16), vdupq_n_s16(0)));
-        let halves = array!(4, i => neon!(vaddq_s16(x, if i % 2 == 0 {
-            vshll_n_s8::<7>(vget_low_s8(bytes[i / 2]))
-        } else {
-            vshll_high_n_s8::<7>(bytes[i / 2])
-        })));
-        array!(WIDE, i => neon!(vreinterpretq_f32_s16(if i % 2 == 0 {
-            vzip1q_s16(zero, halves[i / 2])
-        } else {
-            vzip2q_s16(zero, halves[i / 2])
-        })))
+        let (x, exponents) = (
+            neon!(vdupq_n_s16((x.to_bits() >> 16) as i16)),
+            exponents_of(exponents),
+        );
+        widened(array!(4, i => neon!(vaddq_s16(x, exponents[i]))))
     }
-    /// As [`Simd::times_powers`].
     #[inline(always)]
     fn powers_below(self, biased: i32, exponents: &[i8; LANES]) -> Self::F {
-        let from = exponents.as_ptr();
-        // SAFETY: NEON is part of the target; 32 bytes are readable behind the reference.
-        let bytes = unsafe { [vld1q_s8(from), vld1q_s8(from.add(16))] };
-        let (biased, zero) = neon!((vdupq_n_s16((biased << 7) as i16), vdupq_n_s16(0)));
-        let halves = array!(4, i => neon!(vsubq_s16(biased, if i % 2 == 0 {
-            vshll_n_s8::<7>(vget_low_s8(bytes[i / 2]))
-        } else {
-            vshll_high_n_s8::<7>(bytes[i / 2])
-        })));
-        array!(WIDE, i => neon!(vreinterpretq_f32_s16(if i % 2 == 0 {
-            vzip1q_s16(zero, halves[i / 2])
-        } else {
-            vzip2q_s16(zero, halves[i / 2])
-        })))
+        let (biased, exponents) = (neon!(vdupq_n_s16((biased << 7) as i16)), exponents_of(exponents));
+        widened(array!(4, i => neon!(vsubq_s16(biased, exponents[i]))))
     }
     /// By the upper halves of floats, as signed numbers, of which the largest is positive, and unsigned ones, of which it is
     /// negative: magnitudes would be an operation more.
