@@ -652,16 +652,6 @@ pub(crate) trait WhtNibbles: Simd {
     /// Eight times the Walsh-Hadamard transform of 32 N bytes below 16, each taken with its sign by row `row` of the
     /// matrix: the first half of it. N is 1, 2 or 4.
     fn wht_nibbles<const N: usize>(self, a: [Self::B; N], row: usize) -> Self::Nibbles<N>;
-    /// The same of two at once.
-    #[inline(always)]
-    fn wht_nibbles_two<const N: usize>(
-        self,
-        a: [[Self::B; N]; 2],
-        rows: [usize; 2],
-    ) -> [Self::Nibbles<N>; 2] {
-        let ([a, b], [row_a, row_b]) = (a, rows);
-        [self.wht_nibbles(a, row_a), self.wht_nibbles(b, row_b)]
-    }
     /// The second half, with 32 N times `x` added to lane `row`.
     fn wht_nibbles_end<const N: usize>(self, a: Self::Nibbles<N>, row: usize, x: i16) -> [Self::I; N];
 }
@@ -678,16 +668,6 @@ macro_rules! rotated_by_halves {
         ) -> Self::Halfway<N> {
             use $crate::arch::{WhtNibbles, nibbles};
             self.wht_nibbles(nibbles(self, packed), pivot)
-        }
-        #[inline(always)]
-        fn halfway_two<const N: usize>(
-            self,
-            packed: [&[[u8; $crate::arch::LANES / 2]; N]; 2],
-            pivots: [usize; 2],
-        ) -> [Self::Halfway<N>; 2] {
-            use $crate::arch::{WhtNibbles, nibbles};
-            let codes = [nibbles(self, packed[0]), nibbles(self, packed[1])];
-            self.wht_nibbles_two(codes, pivots)
         }
         #[inline(always)]
         fn rotated_end<const N: usize>(

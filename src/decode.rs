@@ -228,8 +228,8 @@ impl<'t> Decoder<'t> {
         }
     }
 
-    /// `out` is not zeroed on error, and may have channels' powers in it then. It is stored past the caches where `streamed`, if the level can; then
-    /// [`Decoder::fence`] is to follow.
+    /// `out` is not zeroed on error, and may have channels' powers in it then. It is stored past the caches where
+    /// `streamed`, if the level can; then [`Decoder::fence`] is to follow.
     pub(crate) fn some_rows(
         &self,
         frame: &Frame<'_>,
@@ -402,35 +402,27 @@ impl<E: Lanes> DecodeRows<'_, '_, E> {
         // The last rows have room for the powers of all others' channels, until they are decoded themselves.
         let others = powers.rows_before::<E>(self.rows.end - self.rows.start);
         let (own, last) = split_mut(self.out, others as usize * width);
-        // Where the powers and a row of output are more than a first-level cache has, rows share some powers at a time.
-        let together = !LINES && stage.is_none() && width > tiles_together::<G>() * G;
-        if others > 0 && together && holds_nibbles(self.frame) {
-            let middle = self.rows.start + others;
-            s.outline(Together::<E, N, G> {
-                frame: self.frame,
-                rows: self.rows.start..middle,
-                powers: powers.ready(s, last),
-                width,
-                out: own,
-                shares: &mut *self.shares,
-            })?;
-            let rows = self.frame.rows(middle..self.rows.end);
-            return rows_into::<S, E, N, G, LINES>(
-                s,
-                rows,
-                powers,
-                self.shares,
-                width,
-                Sink::new(last, stage),
-            );
-        }
-        let mut rows = self.frame.rows(self.rows);
+        let middle = self.rows.start + others;
         if others > 0 {
-            let (rows, powers) = (rows.by_ref().take(others as usize), powers.ready(s, last));
-            let stage = stage.as_deref_mut();
-            rows_into::<S, E, N, G, LINES>(s, rows, powers, self.shares, width, Sink::new(own, stage))?;
+            let (rows, powers) = (self.rows.start..middle, powers.ready(s, last));
+            // Where the powers and a row of output are more than a first-level cache has, rows share some powers at a time.
+            let together = !LINES && stage.is_none() && width > tiles_together::<G>() * G;
+            if together && holds_nibbles(self.frame) {
+                s.outline(Together::<E, N, G> {
+                    frame: self.frame,
+                    rows,
+                    powers,
+                    width,
+                    out: own,
+                    shares: &mut *self.shares,
+                })?;
+            } else {
+                let (rows, sink) = (self.frame.rows(rows), Sink::new(own, stage.as_deref_mut()));
+                rows_into::<S, E, N, G, LINES>(s, rows, powers, self.shares, width, sink)?;
+            }
         }
-        rows_into::<S, E, N, G, LINES>(s, rows, powers, self.shares, width, Sink::new(last, stage))
+        let (rows, sink) = (self.frame.rows(middle..self.rows.end), Sink::new(last, stage));
+        rows_into::<S, E, N, G, LINES>(s, rows, powers, self.shares, width, sink)
     }
 }
 

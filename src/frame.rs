@@ -925,16 +925,16 @@ impl Descriptor {
     #[inline(always)]
     pub(crate) fn parse(bytes: [u8; DESCRIPTOR_LEN], tile_len: usize) -> Result<Self, u8> {
         // One load, where each byte by itself would be one.
-        let word = u32::from_le_bytes(bytes);
-        let transform = word >> 24;
+        let word = DescriptorWord::new(bytes);
+        let transform = word.0 >> 24;
         let pivot = match transform.wrapping_sub(u32::from(ROTATED)) {
             _ if transform == 0 => None,
             pivot if (pivot as usize) < tile_len => Some(pivot as u8),
             _ => return Err(transform as u8),
         };
         Ok(Self {
-            zero_point: word as i16,
-            unit: (word >> 16) as u8,
+            zero_point: word.zero_point(),
+            unit: word.unit(),
             pivot,
         })
     }

@@ -647,9 +647,7 @@ impl Simd for Neon {
         for several in several {
             add(several);
         }
-        for few in few.chunks_exact(1) {
-            add(few);
-        }
+        add(few);
         let [a, b] = most;
         let (positive, negative) = neon!((vmaxvq_s16(vmaxq_s16(a.0, b.0)), vmaxvq_u16(vmaxq_u16(a.1, b.1))));
         i32::from(positive).max(i32::from(negative & 0x7fff)) >> 7
