@@ -589,37 +589,52 @@ pub(crate) trait Simd: Copy {
     ) -> [Self::Halfway<N>; 2] {
         array!(2, t => self.halfway(packed[t], pivots[t]))
     }
-    /// And the second half.
+    /// And the second half, of tile `t` of the scales.
     fn rotated_end<const N: usize>(
         self,
         tile: Self::Halfway<N>,
         pivot: usize,
-        x: i16,
-        unit: f32,
+        scales: &Scales,
+        t: usize,
     ) -> [Self::F; N];
     /// The values of a rotated tile of 32 N nibbles, about a pivot below 32 N: eight times the Walsh-Hadamard
-    /// transform of the nibbles, each taken with its sign by the pivot's row of the matrix, with 32 N times `x` added at the
-    /// pivot; times the unit, of at most eight significant bits, which is normal, and of which 2^24 are finite. The
-    /// low halves of the bytes are the first. N is 1, 2 or 4.
+    /// transform of the nibbles, each taken with its sign by the pivot's row of the matrix, with 32 N times the zero point
+    /// added at the pivot; times the unit. The low halves of the bytes are the first. N is 1, 2 or 4.
     #[inline(always)]
     fn rotated<const N: usize>(
         self,
         packed: &[[u8; LANES / 2]; N],
         pivot: usize,
-        x: i16,
-        unit: f32,
+        scales: &Scales,
+        t: usize,
     ) -> [Self::F; N] {
-        self.rotated_end(self.halfway(packed, pivot), pivot, x, unit)
+        self.rotated_end(self.halfway(packed, pivot), pivot, scales, t)
+    }
+    /// The scales of tiles of 32 N nibbles with these zero points and units, which have at most eight significant bits, are
+    /// normal, and of which 2^24 are finite.
+    #[inline(always)]
+    fn scales<const N: usize>(self, zero_points: [i16; LANES], units: [f32; LANES]) -> Scales {
+        Scales {
+            units,
+            zero_points: zero_points.map(i32::from),
+            moves: [[0.0; LANES]; 2],
+        }
     }
     /// Eight times the Walsh-Hadamard transform of 32 N bytes below 16, each taken with its sign by row `row` of the matrix,
     /// with 32 N times `x` added to lane `row`; vectors may be [`Simd::EXCHANGED`]. N is 1, 2 or 4.
     fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N];
-    /// The values of a plain tile: eight times each nibble, plus `x`, times the unit, which is one as for
-    /// [`Simd::rotated`].
+    /// The values of a plain tile, tile `t` of the scales: eight times each nibble, plus the zero point, times the unit.
     #[inline(always)]
-    fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16, unit: f32) -> [Self::F; N] {
-        let (nibbles, x, unit) = (nibbles(self, packed), self.splat(f32::from(x)), self.splat(unit));
-        array!(N, v => self.mul(self.add(self.eight_times(nibbles[v]), x), unit))
+    fn plain<const N: usize>(
+        self,
+        packed: &[[u8; LANES / 2]; N],
+        scales: &Scales,
+        t: usize,
+    ) -> [Self::F; N] {
+        let t = t % LANES;
+        let (nibbles, unit) = (nibbles(self, packed), self.splat(scales.units[t]));
+        let zero_point = self.splat(scales.zero_points[t] as f32);
+        array!(N, v => self.mul(self.add(self.eight_times(nibbles[v]), zero_point), unit))
     }
 
     /// Whether [`Simd::wht_packed`] and [`Simd::packed_plus`] are faster than the operations that they are made of here.
@@ -628,7 +643,8 @@ pub(crate) trait Simd: Copy {
     /// halves of the bytes are the first 32.
     #[inline(always)]
     fn wht_packed(self, packed: &[[u8; LANES / 2]; 2], row: usize) -> [Self::F; 2] {
-        let y = self.rotated(packed, row, 0, 1.0 / 8.0);
+        let scales = self.scales::<2>([0; LANES], [1.0 / 8.0; LANES]);
+        let y = self.rotated(packed, row, &scales, 0);
         array!(2, v => y[exchanged::<Self>(v, row) % 2])
     }
     /// Each of 64 nibbles plus `x`, which is a number of eighths and at most 4096 in magnitude.
@@ -643,6 +659,17 @@ pub(crate) trait Simd: Copy {
     fn plus_product(self, sum: f32, a: f32, b: f32) -> f32 {
         sum + a * b
     }
+}
+
+/// What the codes of some tiles become numbers by, made for all of them at once: where a tile is decoded they are loaded
+/// into vectors, as they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scales {
+    units: [f32; LANES],
+    /// As a level's sums take them up.
+    zero_points: [i32; LANES],
+    /// What is added to products, in rotated tiles and in plain ones, where a level does.
+    moves: [[f32; LANES]; 2],
 }
 
 /// Levels whose [`Simd::halfway`] is not special to packed bytes.
@@ -674,11 +701,13 @@ macro_rules! rotated_by_halves {
             self,
             tile: Self::Halfway<N>,
             pivot: usize,
-            x: i16,
-            unit: f32,
+            scales: &$crate::arch::Scales,
+            t: usize,
         ) -> [Self::F; N] {
-            use $crate::arch::{WhtNibbles, array};
-            let (n, unit) = (self.wht_nibbles_end(tile, pivot, x), self.splat(unit));
+            use $crate::arch::{LANES, WhtNibbles, array};
+            let zero_point = scales.zero_points[t % LANES] as i16;
+            let n = self.wht_nibbles_end(tile, pivot, zero_point);
+            let unit = self.splat(scales.units[t % LANES]);
             array!(N, v => self.mul(self.to_float(n[v]), unit))
         }
         #[inline(always)]

@@ -688,14 +688,22 @@ impl<S: Simd, const N: usize> Part<S> for Nibbles<N> {
             least + (self.row as u32 * 29) % (223 * 8),
         ] {
             let units = [f32::from_bits(bits << 20), f32::from_bits((bits ^ 1) << 20)];
+            // Of any of the tiles.
+            let (t, other) = (self.row % LANES, (self.row + 1) % LANES);
+            let (mut all_x, mut all_units) = ([0x1234; LANES], [1.0; LANES]);
+            (all_x[t], all_x[other]) = (x[0], x[1]);
+            (all_units[t], all_units[other]) = (units[0], units[1]);
+            let scales = s.scales::<N>(all_x, all_units);
+            let scalar_scales = Scalar.scales::<N>(all_x, all_units);
             let halfway = s.halfway_two([&packed, &reversed], rows);
-            let two = array!(2, t => s.rotated_end(halfway[t], rows[t], x[t], units[t]));
+            let places = [t, other];
+            let two = array!(2, t => s.rotated_end(halfway[t], rows[t], &scales, places[t]));
             for (t, packed) in [packed, reversed].iter().enumerate() {
                 let (row, x, unit) = (rows[t], x[t], units[t]);
-                let one = s.rotated(packed, row, x, unit);
-                let expected = Scalar.rotated(packed, row, x, unit);
-                let plain = s.plain(packed, x, unit);
-                let expected_plain = Scalar.plain(packed, x, unit);
+                let one = s.rotated(packed, row, &scales, places[t]);
+                let expected = Scalar.rotated(packed, row, &scalar_scales, places[t]);
+                let plain = s.plain(packed, &scales, places[t]);
+                let expected_plain = Scalar.plain(packed, &scalar_scales, places[t]);
                 for v in 0..N {
                     let at = exchanged::<S>(v, row) % N;
                     let operation = format!("rotated {N} row {row} x {x} unit {unit} vector {v}");

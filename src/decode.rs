@@ -12,7 +12,7 @@ use core::ops::Range;
 
 use half::{bf16, f16};
 
-use crate::arch::{BLOCK, Kernel, LANES, Level, Part, Simd, array, exchanged, next_bit};
+use crate::arch::{BLOCK, Kernel, LANES, Level, Part, Scales, Simd, array, exchanged, next_bit};
 use crate::checksum::{Checksum, Shares};
 use crate::element::{Element, ElementsMut, Lanes, with_elements};
 use crate::error::DecodeError;
@@ -761,6 +761,7 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
         if !whole {
             return Err(count);
         }
+        let scales = self.scales(s, &words);
         while rotated.count_ones() > 1 {
             let (a, b) = (next_bit(&mut rotated), next_bit(&mut rotated));
             if a >= count || b >= count {
@@ -769,13 +770,13 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
             let tiles = [self.tile(s, a), self.tile(s, b)];
             let halfway = s.halfway_two(tiles.map(|tile| tile.codes), tiles.map(NibbleTile::pivot));
             // Each is stored before the other is ended, so that there are registers for it.
-            self.end(s, a, tiles[0], halfway[0]);
-            self.end(s, b, tiles[1], halfway[1]);
+            self.end(s, a, tiles[0], halfway[0], &scales);
+            self.end(s, b, tiles[1], halfway[1], &scales);
         }
         if rotated != 0 {
             let t = next_bit(&mut rotated);
             let tile = self.tile(s, t);
-            self.end(s, t, tile, s.halfway(tile.codes, tile.pivot()));
+            self.end(s, t, tile, s.halfway(tile.codes, tile.pivot()), &scales);
         }
         while plain != 0 {
             let t = next_bit(&mut plain);
@@ -783,7 +784,7 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
                 break;
             }
             let tile = self.tile(s, t);
-            self.put(s, t, s.plain(tile.codes, tile.zero_point(), self.unit(tile)), 0);
+            self.put(s, t, s.plain(tile.codes, &scales, t), 0);
         }
         Ok(())
     }
@@ -799,15 +800,29 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
         NibbleTile { codes, descriptor }
     }
 
+    /// The scales of descriptors, as words.
     #[inline(always)]
-    fn unit(&self, tile: NibbleTile<'_, N>) -> f32 {
-        wire_unit(self.base, tile.descriptor[2])
+    fn scales<S: Simd>(&self, s: S, words: &[i32; SORTED]) -> Scales {
+        let mut zero_points = [0; SORTED];
+        let mut units = [0.0; SORTED];
+        for t in 0..SORTED {
+            zero_points[t] = words[t] as i16;
+            units[t] = wire_unit(self.base, (words[t] >> 16) as u8);
+        }
+        s.scales::<N>(zero_points, units)
     }
 
     #[inline(always)]
-    fn end<S: Simd>(&mut self, s: S, t: usize, tile: NibbleTile<'_, N>, halfway: S::Halfway<N>) {
+    fn end<S: Simd>(
+        &mut self,
+        s: S,
+        t: usize,
+        tile: NibbleTile<'_, N>,
+        halfway: S::Halfway<N>,
+        scales: &Scales,
+    ) {
         let pivot = tile.pivot();
-        let y = s.rotated_end(halfway, pivot, tile.zero_point(), self.unit(tile));
+        let y = s.rotated_end(halfway, pivot, scales, t);
         self.put(s, t, y, pivot);
     }
 
@@ -827,11 +842,6 @@ struct NibbleTile<'s, const N: usize> {
 }
 
 impl<const N: usize> NibbleTile<'_, N> {
-    #[inline(always)]
-    fn zero_point(self) -> i16 {
-        i16::from_le_bytes([self.descriptor[0], self.descriptor[1]])
-    }
-
     /// Where the tile is rotated.
     #[inline(always)]
     fn pivot(self) -> usize {

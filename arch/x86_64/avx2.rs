@@ -7,8 +7,8 @@ use core::arch::x86_64::*;
 
 use super::Asked;
 use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Simd, array, first_of, nibbles, one_at,
-    sign_row, walsh, word_signs,
+    BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Scales, Simd, array, first_of, nibbles,
+    one_at, sign_row, walsh, word_signs,
 };
 
 /// Proof that the machine has AVX2, F16C and FMA, and BMI1, BMI2 and POPCNT, which came before or with AVX2.
@@ -1182,12 +1182,12 @@ impl Simd for Avx2 {
         self,
         tile: Self::Halfway<N>,
         pivot: usize,
-        x: i16,
-        unit: f32,
+        scales: &Scales,
+        t: usize,
     ) -> [Self::F; N] {
         let n = self.wht_bytes_end(tile);
-        let zero_points = avx2!(_mm256_set1_ps((i32::from(x) * (N * LANES) as i32) as f32 * unit));
-        let unit = avx2!(_mm256_set1_ps(unit));
+        let zero_points = avx2!(_mm256_set1_ps(scales.moves[0][t % LANES]));
+        let unit = avx2!(_mm256_set1_ps(scales.units[t % LANES]));
         let one = one_at::<N>(pivot);
         array!(N, v => {
             let one = self.load_i(&one[v]);
@@ -1198,17 +1198,35 @@ impl Simd for Avx2 {
         })
     }
     #[inline(always)]
+    fn scales<const N: usize>(self, zero_points: [i16; LANES], units: [f32; LANES]) -> Scales {
+        let mut moves = [[0.0; LANES]; 2];
+        for t in 0..LANES {
+            let x = i32::from(zero_points[t]);
+            moves[0][t] = (x * (N * LANES) as i32) as f32 * units[t];
+            moves[1][t] = (x - BIAS) as f32 * units[t];
+        }
+        Scales {
+            units,
+            zero_points: [0; LANES],
+            moves,
+        }
+    }
+    #[inline(always)]
     fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N] {
         let [a] = self.wht_bytes([array!(N, v => self.ordered(a[v]))], [row]);
         self.add_at(self.wht_bytes_end(a), row, x)
     }
-    /// A nibble of which four times are the second byte of an f32 is added to 2^13. Both products are exact, so that only their
-    /// sum is rounded.
+    /// A nibble of which four times are the second byte of an f32 of [`BIAS`] adds eight times itself. Both products are exact,
+    /// so that only their sum is rounded.
     #[inline(always)]
-    fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16, unit: f32) -> [Self::F; N] {
-        const BIAS: f32 = 8192.0;
-        let offset = avx2!(_mm256_set1_ps((f32::from(x) / 8.0 - BIAS) * (8.0 * unit)));
-        let eight_units = avx2!(_mm256_set1_ps(8.0 * unit));
+    fn plain<const N: usize>(
+        self,
+        packed: &[[u8; LANES / 2]; N],
+        scales: &Scales,
+        t: usize,
+    ) -> [Self::F; N] {
+        let offset = avx2!(_mm256_set1_ps(scales.moves[1][t % LANES]));
+        let unit = avx2!(_mm256_set1_ps(scales.units[t % LANES]));
         let places = array!(2, half => avx2!({
             // In each 128 bits four elements, of which the lower have none of the others.
             let element = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -1227,12 +1245,15 @@ impl Simd for Avx2 {
             let bytes = fourfold[eight / (2 * N)][eight / 2 % N];
             avx2!({
                 let nibbles = _mm256_shuffle_epi8(bytes, places[eight % 2]);
-                let biased = _mm256_or_si256(nibbles, _mm256_castps_si256(_mm256_set1_ps(BIAS)));
-                _mm256_fmadd_ps(_mm256_castsi256_ps(biased), eight_units, offset)
+                let biased = _mm256_or_si256(nibbles, _mm256_castps_si256(_mm256_set1_ps(BIAS as f32)));
+                _mm256_fmadd_ps(_mm256_castsi256_ps(biased), unit, offset)
             })
         }))
     }
 }
+
+/// What a plain tile's numbers are added to.
+const BIAS: i32 = 1 << 16;
 
 /// Eight bytes of 1, and of -1.
 const POSITIVE: i64 = 0x0101_0101_0101_0101;

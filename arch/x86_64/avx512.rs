@@ -5,7 +5,7 @@
 
 use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
-use crate::arch::{BLOCK, LANES, LINE, Line, Part, Simd, array, first_of, one_at, walsh, word_signs};
+use crate::arch::{BLOCK, LANES, LINE, Line, Part, Scales, Simd, array, first_of, one_at, walsh, word_signs};
 
 /// Proof that the machine has AVX-512 F, BW, VL, VBMI, VNNI and GFNI, and what AVX2's token proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -347,6 +347,9 @@ const ADDENDS: &[[Aligned<u8, 64>; 16]; 5] = &[
     addends(4, 1),
 ];
 
+/// What nibbles stand for.
+const EIGHTS: &[f32; 16] = &array!(16, i => 8.0 * i as f32);
+
 /// What four bytes are multiplied by: rows of the matrix of two bits, times eight, by the pivot's bit 4 and the register.
 const fn weights(vectors: usize, negated: bool) -> [[i32; 4]; 2] {
     let mut table = [[0; 4]; 2];
@@ -628,15 +631,15 @@ impl Avx512 {
         ))
     }
 
-    /// The stages that are left, times eight, with `x` by 32 N added at the pivot, of what [`Avx512::sixteens`] gave: of
-    /// tile `which` of two where they have both. As integers, or upon [`MAGIC`]; vectors are exchanged.
+    /// The stages that are left, times eight, of what [`Avx512::sixteens`] gave: of tile `which` of two where they have both.
+    /// As integers, or upon [`MAGIC`]; instead of that `at_pivot` is what the pivot's sum starts from. Vectors are exchanged.
     #[inline(always)]
     fn sums<const N: usize, const UPON_MAGIC: bool>(
         self,
         sixteens: [__m512i; 2],
         which: usize,
         pivot: usize,
-        x: i16,
+        at_pivot: i32,
     ) -> [[__m512i; 2]; N] {
         let (low, high) = (pivot % 16, pivot / 16 % 2);
         let size = N.ilog2() as usize % 3;
@@ -648,7 +651,7 @@ impl Avx512 {
             avx512!(_mm512_permutex2var_epi8(sixteens[0], places, sixteens[1]))
         });
         let zero = if UPON_MAGIC { MAGIC } else { 0 };
-        let whole = self.splat_i(zero + i32::from(x) * (N * LANES) as i32);
+        let whole = self.splat_i(at_pivot);
         let start = self.load_i(&STARTS[usize::from(UPON_MAGIC)][size][high].0);
         let one = self.load_i(&one_at::<1>(pivot % LANES)[0]);
         // The pivot is in the first vector, which its own is exchanged with.
@@ -1371,21 +1374,38 @@ impl Simd for Avx512 {
         self,
         (sixteens, which): Self::Halfway<N>,
         pivot: usize,
-        x: i16,
-        unit: f32,
+        scales: &Scales,
+        t: usize,
     ) -> [Self::F; N] {
-        let unit = avx512!(_mm512_set1_ps(unit));
+        let t = t % LANES;
+        let (at_pivot, unit) = (scales.zero_points[t], avx512!(_mm512_set1_ps(scales.units[t])));
         if N == 4 {
             // Integers may be 2^22 here.
-            let sums = self.sums::<N, false>(sixteens, which, pivot, x);
+            let sums = self.sums::<N, false>(sixteens, which, pivot, at_pivot);
             return array!(N, v => self.mul(self.to_float(sums[v]), [unit; 2]));
         }
-        let sums = self.sums::<N, true>(sixteens, which, pivot, x);
+        let sums = self.sums::<N, true>(sixteens, which, pivot, at_pivot);
         // The number of units is exact before the one rounding, as it is in a product.
-        let magic = avx512!(_mm512_mul_ps(_mm512_set1_ps(f32::from_bits(MAGIC as u32)), unit));
+        let less = avx512!(_mm512_set1_ps(scales.moves[0][t]));
         array!(N, v => array!(2, half => avx512!(
-            _mm512_fmsub_ps(_mm512_castsi512_ps(sums[v][half]), unit, magic)
+            _mm512_fmadd_ps(_mm512_castsi512_ps(sums[v][half]), unit, less)
         )))
+    }
+    #[inline(always)]
+    fn scales<const N: usize>(self, zero_points: [i16; LANES], units: [f32; LANES]) -> Scales {
+        let upon = if N == 4 { 0 } else { MAGIC };
+        let mut scales = Scales {
+            units,
+            zero_points: [0; LANES],
+            moves: [[0.0; LANES]; 2],
+        };
+        for t in 0..LANES {
+            let x = i32::from(zero_points[t]);
+            scales.zero_points[t] = upon + x * (N * LANES) as i32;
+            scales.moves[0][t] = -f32::from_bits(MAGIC as u32) * units[t];
+            scales.moves[1][t] = x as f32 * units[t];
+        }
+        scales
     }
     #[inline(always)]
     fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N] {
@@ -1396,17 +1416,23 @@ impl Simd for Avx512 {
             [a, b, c, d] => self.sixteens(avx512!([joined!(a, b), joined!(c, d)])),
             _ => [avx512!(_mm512_setzero_si512()); 2],
         };
-        self.sums::<N, false>(sixteens, 0, row, x)
+        self.sums::<N, false>(sixteens, 0, row, i32::from(x) * (N * LANES) as i32)
     }
     /// A nibble is one of sixteen numbers, which a register has room for; what is above it is not looked at.
     #[inline(always)]
-    fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], x: i16, unit: f32) -> [Self::F; N] {
-        let numbers = avx512!(_mm512_mul_ps(
-            _mm512_cvtepi32_ps(_mm512_add_epi32(
-                _mm512_setr_epi32(0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120),
-                _mm512_set1_epi32(i32::from(x))
-            )),
-            _mm512_set1_ps(unit)
+    fn plain<const N: usize>(
+        self,
+        packed: &[[u8; LANES / 2]; N],
+        scales: &Scales,
+        t: usize,
+    ) -> [Self::F; N] {
+        // SAFETY: AVX-512 by the token; the array has the 16 floats that are read.
+        let eights = unsafe { _mm512_loadu_ps(EIGHTS.as_ptr()) };
+        // Both products are exact, so that only their sum is rounded.
+        let numbers = avx512!(_mm512_fmadd_ps(
+            eights,
+            _mm512_set1_ps(scales.units[t % LANES]),
+            _mm512_set1_ps(scales.moves[1][t % LANES])
         ));
         let low = array!(N, i => {
             // SAFETY: AVX-512 by the token; the array has the 16 bytes that are read.

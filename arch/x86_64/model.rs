@@ -227,8 +227,8 @@ pub(super) mod machine {
         zip_ps(a, b, |a, b| a * b)
     }
     /// Rounded once.
-    pub(crate) unsafe fn _mm512_fmsub_ps(a: __m512, b: __m512, c: __m512) -> __m512 {
-        __m512(core::array::from_fn(|i| a.0[i].mul_add(b.0[i], -c.0[i])))
+    pub(crate) unsafe fn _mm512_fmadd_ps(a: __m512, b: __m512, c: __m512) -> __m512 {
+        __m512(core::array::from_fn(|i| a.0[i].mul_add(b.0[i], c.0[i])))
     }
     /// The second operand where they are equal, two zeros among them, or one is a NaN.
     pub(crate) unsafe fn _mm512_min_ps(a: __m512, b: __m512) -> __m512 {
