@@ -361,6 +361,8 @@ pub(crate) trait Simd: Copy {
     type FoldedWords: bytemuck::Pod;
     /// What [`Simd::sums_looked_up`] comes to, in a form of the level's own, of as many bytes.
     type LookedUp: bytemuck::Pod;
+    /// Proof that the machine narrows normal numbers by what the level does not ask for.
+    type Narrower: Copy;
     /// How many vectors [`Simd::Scratch`] has room for.
     const SCRATCH: usize = size_of::<Self::Scratch>() / size_of::<[f32; LANES]>();
 
@@ -376,8 +378,13 @@ pub(crate) trait Simd: Copy {
     fn store(self, v: Self::F, to: &mut [f32; LANES]);
     /// Rounded to binary16; no lane is a NaN.
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]);
-    /// Rounded to bf16; no lane is a NaN.
-    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]);
+    /// Rounded to bf16; no lane is a NaN, and none is subnormal where there is a `narrower`.
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES], narrower: Option<Self::Narrower>);
+    /// What narrows no subnormal number, where this machine has it.
+    #[inline(always)]
+    fn narrower(self) -> Option<Self::Narrower> {
+        None
+    }
     /// Whether [`Simd::stream`] goes past the caches.
     const STREAMS: bool = false;
     /// Stores past the caches where the machine can and it is lines that are written; [`Simd::fence`] follows.
@@ -625,12 +632,7 @@ pub(crate) trait Simd: Copy {
     fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N];
     /// The values of a plain tile, tile `t` of the scales: eight times each nibble, plus the zero point, times the unit.
     #[inline(always)]
-    fn plain<const N: usize>(
-        self,
-        packed: &[[u8; LANES / 2]; N],
-        scales: &Scales,
-        t: usize,
-    ) -> [Self::F; N] {
+    fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], scales: &Scales, t: usize) -> [Self::F; N] {
         let t = t % LANES;
         let (nibbles, unit) = (nibbles(self, packed), self.splat(scales.units[t]));
         let zero_point = self.splat(scales.zero_points[t] as f32);

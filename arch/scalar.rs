@@ -1,5 +1,7 @@
 //! The portable level: arrays and loops, the twin that every other level is held against.
 
+use core::convert::Infallible;
+
 use half::{bf16, f16};
 
 use super::{
@@ -139,6 +141,7 @@ impl Simd for Scalar {
     type Folded = Folded;
     type FoldedWords = FoldedWords;
     type LookedUp = LookedUp;
+    type Narrower = Infallible;
     type Scratch = [[f32; LANES]; 8];
     type Words = [[i16; LANES]; 8];
 
@@ -168,7 +171,7 @@ impl Simd for Scalar {
         *to = map(&v, |v| f16::from_f32(v).to_bits());
     }
     #[inline(always)]
-    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES], _: Option<Self::Narrower>) {
         *to = map(&v, |v| bf16::from_f32(v).to_bits());
     }
     #[inline(always)]

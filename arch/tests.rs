@@ -226,9 +226,13 @@ impl<S: Simd> Part<S> for Floats<'_> {
         s.store_f16(s.load(&x), &mut halves.0);
         Scalar.store_f16(x, &mut halves.1);
         report.same("store_f16", widened(halves.0), widened(halves.1));
-        s.store_bf16(s.load(&x), &mut halves.0);
-        Scalar.store_bf16(x, &mut halves.1);
+        s.store_bf16(s.load(&x), &mut halves.0, None);
+        Scalar.store_bf16(x, &mut halves.1, None);
         report.same("store_bf16", widened(halves.0), widened(halves.1));
+        let normal = x.map(|x| if x.is_subnormal() { 0.0 } else { x });
+        s.store_bf16(s.load(&normal), &mut halves.0, s.narrower());
+        Scalar.store_bf16(normal, &mut halves.1, None);
+        report.same("store_bf16 normal", widened(halves.0), widened(halves.1));
 
         // Finite, and so no difference of infinities.
         let (x, y) = (rng.lanes(|r| r.below(f32::MAX)), rng.lanes(|r| r.below(f32::MAX)));

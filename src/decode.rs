@@ -398,7 +398,7 @@ impl<E: Lanes> DecodeRows<'_, '_, E> {
         mut stage: Option<&mut Stage<E>>,
     ) -> Result<(), DecodeError> {
         let width = self.frame.header().width as usize;
-        let powers = Powers::of(self.frame.exponents());
+        let powers = Powers::of::<S, E>(s, self.frame.exponents());
         // The last rows have room for the powers of all others' channels, until they are decoded themselves.
         let others = powers.rows_before::<E>(self.rows.end - self.rows.start);
         let (own, last) = split_mut(self.out, others as usize * width);
@@ -525,6 +525,7 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for RowsOfNibble
         for first in (0..tiles).step_by(tiles_together::<G>()) {
             let end = tiles.min(first + tiles_together::<G>());
             for (row, out) in self.rows.iter().zip(self.out.chunks_exact_mut(self.width)) {
+                let narrower = self.powers.narrower::<S, E>(s, row.base());
                 let mut tiles = Nibbles::<E, G, N, false> {
                     base: row.base(),
                     descriptors: part(row.descriptors(), first..end),
@@ -536,7 +537,7 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for RowsOfNibble
                     powers: self.powers.tiles(first),
                     place: Place::new(part_mut(out, first * G..end * G).as_chunks_mut().0),
                 };
-                if tiles.decode(s).is_err() {
+                if tiles.decode(s, narrower).is_err() {
                     return false;
                 }
             }
@@ -655,6 +656,7 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
     fn run(self, s: S) -> Self::Output {
         let (row, index) = (self.row, self.index);
         let mut packed = row.codes();
+        let narrower = self.powers.narrower::<S, E>(s, row.base());
         let powers = self.powers.tiles::<G>(0);
         for first in (0..self.count).step_by(tiles_together::<G>()) {
             let count = tiles_together::<G>().min(self.count - first);
@@ -667,7 +669,7 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
                 packed = rest;
                 let tile = Packed::<S, N>::read::<G>(s, descriptor, own, width, (index, t))?;
                 let (y, pivot) = (tile.values(s, row.base()), tile.exchanged_by());
-                place.put(s, i, powers.times(s, t, y, pivot), pivot);
+                place.put(s, i, powers.times(s, t, y, pivot), pivot, narrower);
             }
             place.finish(s);
             self.sink.advance(count * G);
@@ -697,6 +699,7 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
         let (mut codes, rest) = split(self.row.codes(), self.count * (G / 2));
+        let narrower = self.powers.narrower::<S, E>(s, self.row.base());
         for first in (0..self.count).step_by(tiles_together::<G>()) {
             let count = tiles_together::<G>().min(self.count - first);
             let (own, later) = split(codes, count * (G / 2));
@@ -709,7 +712,7 @@ impl<'r, S: Simd, E: Lanes, const G: usize, const N: usize, const LINES: bool> P
                 powers: self.powers.tiles(first),
                 place: self.sink.place::<G, LINES>(count),
             };
-            if let Err(t) = tiles.decode(s) {
+            if let Err(t) = tiles.decode(s, narrower) {
                 let descriptor = descriptors.get(t).unwrap_or(&[0; 4]);
                 return Err(bad_transform(self.index, first + t, descriptor));
             }
@@ -732,7 +735,7 @@ struct Nibbles<'s, 'k, E, const G: usize, const N: usize, const LINES: bool> {
 impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s, '_, E, G, N, LINES> {
     /// The number of a tile whose transform means nothing, where one does.
     #[inline(always)]
-    fn decode<S: Simd>(&mut self, s: S) -> Result<(), usize> {
+    fn decode<S: Simd>(&mut self, s: S, narrower: Option<S::Narrower>) -> Result<(), usize> {
         let mut padded = [[0; 4]; SORTED];
         let descriptors = self.descriptors.first_chunk().unwrap_or_else(|| {
             let len = self.descriptors.len().min(SORTED);
@@ -770,13 +773,13 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
             let tiles = [self.tile(s, a), self.tile(s, b)];
             let halfway = s.halfway_two(tiles.map(|tile| tile.codes), tiles.map(NibbleTile::pivot));
             // Each is stored before the other is ended, so that there are registers for it.
-            self.end(s, a, tiles[0], halfway[0], &scales);
-            self.end(s, b, tiles[1], halfway[1], &scales);
+            self.end(s, a, tiles[0], halfway[0], &scales, narrower);
+            self.end(s, b, tiles[1], halfway[1], &scales, narrower);
         }
         if rotated != 0 {
             let t = next_bit(&mut rotated);
             let tile = self.tile(s, t);
-            self.end(s, t, tile, s.halfway(tile.codes, tile.pivot()), &scales);
+            self.end(s, t, tile, s.halfway(tile.codes, tile.pivot()), &scales, narrower);
         }
         while plain != 0 {
             let t = next_bit(&mut plain);
@@ -784,7 +787,7 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
                 break;
             }
             let tile = self.tile(s, t);
-            self.put(s, t, s.plain(tile.codes, &scales, t), 0);
+            self.put(s, t, s.plain(tile.codes, &scales, t), 0, narrower);
         }
         Ok(())
     }
@@ -820,17 +823,18 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
         tile: NibbleTile<'_, N>,
         halfway: S::Halfway<N>,
         scales: &Scales,
+        narrower: Option<S::Narrower>,
     ) {
         let pivot = tile.pivot();
         let y = s.rotated_end(halfway, pivot, scales, t);
-        self.put(s, t, y, pivot);
+        self.put(s, t, y, pivot, narrower);
     }
 
     /// `y` is exchanged by a pivot; 0 leaves it.
     #[inline(always)]
-    fn put<S: Simd>(&mut self, s: S, t: usize, y: Tile<S, N>, pivot: usize) {
+    fn put<S: Simd>(&mut self, s: S, t: usize, y: Tile<S, N>, pivot: usize, narrower: Option<S::Narrower>) {
         let y = self.powers.times(s, t, y, pivot);
-        self.place.put(s, t, y, pivot);
+        self.place.put(s, t, y, pivot, narrower);
     }
 }
 
@@ -882,7 +886,7 @@ impl<S: Simd, E: Lanes, const N: usize, const G: usize> Part<S> for Tail<'_, E, 
         }
         let mut values = [[E::zeroed(); LANES]; N];
         for (v, &y) in y.iter().enumerate() {
-            E::store(s, y, &mut values[exchanged::<S>(v, pivot) % N]);
+            E::store(s, y, &mut values[exchanged::<S>(v, pivot) % N], None);
         }
         let len = self.out.len();
         copy(self.out, part(values.as_flattened(), 0..len));

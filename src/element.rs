@@ -189,10 +189,18 @@ impl Element for bf16 {
 /// Elements in and out of vectors.
 pub(crate) trait Lanes: Element {
     fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F;
-    /// No lane is a NaN.
-    fn store<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]);
+    /// No lane is a NaN, and none is subnormal where there is a `narrower`.
+    fn store<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES], narrower: Option<S::Narrower>);
     /// The same past the caches, where it is lines that are written.
-    fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]);
+    fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES], narrower: Option<S::Narrower>);
+    /// What only such lanes are stored by, where the machine has it.
+    #[inline(always)]
+    fn narrower<S: Simd>(s: S) -> Option<S::Narrower> {
+        match Self::SOURCE {
+            SourceType::Bf16 => s.narrower(),
+            _ => None,
+        }
+    }
     /// The biased exponent of the largest magnitude of a row, as f32: 255 where it is not finite, or a NaN is in it.
     fn peak_exponent<S: Simd>(s: S, row: &[Self]) -> i32;
 }
@@ -212,11 +220,11 @@ impl Lanes for f32 {
         s.load(from)
     }
     #[inline(always)]
-    fn store<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]) {
+    fn store<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES], _: Option<S::Narrower>) {
         s.store(v, to);
     }
     #[inline(always)]
-    fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]) {
+    fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES], _: Option<S::Narrower>) {
         s.stream(v, to);
     }
     #[inline(always)]
@@ -229,24 +237,24 @@ impl Lanes for f32 {
 }
 
 macro_rules! halves {
-    ($element:ident, $load:ident, $store:ident) => {
+    ($element:ident, $load:ident, $store:ident, $narrower:ident, [$($argument:tt)*]) => {
         impl Lanes for $element {
             #[inline(always)]
             fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F {
                 s.$load(bytemuck::cast_ref(from))
             }
             #[inline(always)]
-            fn store<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]) {
-                s.$store(v, bytemuck::cast_mut(to));
+            fn store<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES], $narrower: Option<S::Narrower>) {
+                s.$store(v, bytemuck::cast_mut(to) $($argument)*);
             }
             #[inline(always)]
-            fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES]) {
+            fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES], $narrower: Option<S::Narrower>) {
                 let mut halves = [0u16; LANES];
-                s.$store(v, &mut halves);
+                s.$store(v, &mut halves $($argument)*);
                 let (_, lines, _) = bytemuck::pod_align_to_mut::<Self, Line>(to);
                 match lines {
                     [line] => s.stream_line(bytemuck::cast_ref(&halves), line),
-                    _ => s.$store(v, bytemuck::cast_mut(to)),
+                    _ => s.$store(v, bytemuck::cast_mut(to) $($argument)*),
                 }
             }
             #[inline(always)]
@@ -258,5 +266,5 @@ macro_rules! halves {
     };
 }
 
-halves!(f16, load_f16, store_f16);
-halves!(bf16, load_bf16, store_bf16);
+halves!(f16, load_f16, store_f16, _narrower, []);
+halves!(bf16, load_bf16, store_bf16, narrower, [, narrower]);

@@ -5,6 +5,7 @@
 
 use core::arch::aarch64::*;
 use core::arch::asm;
+use core::convert::Infallible;
 
 use crate::arch::{
     BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, WhtNibbles, array, rotated_by_halves, sign_row,
@@ -362,6 +363,7 @@ impl Simd for Neon {
     type Folded = Folded;
     type FoldedWords = FoldedWords;
     type LookedUp = LookedUp;
+    type Narrower = Infallible;
     type Scratch = [[f32; LANES]; 2 * BLOCK];
     type Words = [[i16; LANES]; 2 * BLOCK];
     type F = [float32x4_t; 8];
@@ -436,7 +438,7 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
-    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES], _: Option<Self::Narrower>) {
         let to = to.as_mut_ptr();
         for i in 0..4 {
             // SAFETY: NEON is part of the target; 64 bytes are writable behind the reference.

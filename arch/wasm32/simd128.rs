@@ -2,6 +2,7 @@
 //! has the instructions or cannot be loaded, so that there is nothing to detect.
 
 use core::arch::wasm32::*;
+use core::convert::Infallible;
 
 use crate::arch::{
     BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, WhtNibbles, array, one_at, rotated_by_halves,
@@ -290,6 +291,7 @@ impl Simd for Simd128 {
     type Folded = Folded;
     type FoldedWords = FoldedWords;
     type LookedUp = LookedUp;
+    type Narrower = Infallible;
     type Scratch = [[f32; LANES]; 2 * BLOCK];
     type Words = [[i16; LANES]; 2 * BLOCK];
     type F = [v128; 8];
@@ -330,7 +332,7 @@ impl Simd for Simd128 {
         store_words(each!(8, to_f16, v), to);
     }
     #[inline(always)]
-    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES], _: Option<Self::Narrower>) {
         // Half a unit in the last place, less one for even numbers: ties go to even.
         let rounded = array!(8, i => {
             let odd = v128_and(u32x4_shr(v[i], 16), i32x4_splat(1));

@@ -4,6 +4,7 @@
 
 use core::arch::asm;
 use core::arch::x86_64::*;
+use core::convert::Infallible;
 
 use super::Asked;
 use crate::arch::{
@@ -23,7 +24,7 @@ impl Avx2 {
     /// The token, where the machine has the instructions.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        (detected::get() && F16C.or_ask(1, |leaf| leaf.ecx & 1 << 29)).then_some(Self(()))
+        (detected::get() && F16C.or_ask((1, 0), |leaf| leaf.ecx & 1 << 29)).then_some(Self(()))
     }
 }
 
@@ -497,6 +498,7 @@ impl Simd for Avx2 {
     type Folded = Folded;
     type FoldedWords = FoldedWords;
     type LookedUp = LookedUp;
+    type Narrower = Infallible;
     type Scratch = [[f32; LANES]; 2 * BLOCK];
     type Words = [[i16; LANES]; 2 * BLOCK];
     type F = [__m256; 4];
@@ -559,7 +561,7 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES], _: Option<Self::Narrower>) {
         // Half a unit in the last place, less one for even numbers: ties go to even.
         let rounded = array!(4, i => avx2!({
             let bits = _mm256_castps_si256(v[i]);
@@ -1219,12 +1221,7 @@ impl Simd for Avx2 {
     /// A nibble of which four times are the second byte of an f32 of [`BIAS`] adds eight times itself. Both products are exact,
     /// so that only their sum is rounded.
     #[inline(always)]
-    fn plain<const N: usize>(
-        self,
-        packed: &[[u8; LANES / 2]; N],
-        scales: &Scales,
-        t: usize,
-    ) -> [Self::F; N] {
+    fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], scales: &Scales, t: usize) -> [Self::F; N] {
         let offset = avx2!(_mm256_set1_ps(scales.moves[1][t % LANES]));
         let unit = avx2!(_mm256_set1_ps(scales.units[t % LANES]));
         let places = array!(2, half => avx2!({

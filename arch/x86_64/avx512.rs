@@ -291,26 +291,6 @@ static RANGES: Aligned<i8, 64> = {
 /// The bits of 3 * 2^22, to which an integer below 2^22 in magnitude is added as to an integer.
 const MAGIC: i32 = 0x4b40_0000;
 
-/// What the sums of the first two registers start from: `zero`, and 2^11 less for each of N in that which the pivot is in,
-/// as bytes have been 128 too large: all have one sign there, and elsewhere they cancel. The pivot itself needs none of it, as
-/// nibbles that have been eight too small cancel it there. By the pivot's bit 4.
-const fn starts(vectors: i32, zero: i32) -> [Aligned<i32, LANES>; 2] {
-    let mut tables = [const { Aligned([0; LANES]) }; 2];
-    let mut at = 0;
-    while at < 2 * LANES {
-        let (pivot, lane) = (at / LANES, at % LANES);
-        tables[pivot].0[lane] = zero - if lane / 16 == pivot { vectors << 11 } else { 0 };
-        at += 1;
-    }
-    tables
-}
-
-/// As integers, and upon [`MAGIC`].
-const STARTS: &[[[Aligned<i32, LANES>; 2]; 3]; 2] = &[
-    [starts(1, 0), starts(2, 0), starts(4, 0)],
-    [starts(1, MAGIC), starts(2, MAGIC), starts(4, MAGIC)],
-];
-
 /// Where the bytes come from that are added up for each of 16 lanes, four for each: of two registers that
 /// [`Avx512::sixteens`] gives, by the lower four bits of the pivot.
 ///
@@ -337,19 +317,6 @@ const fn addends(vectors: usize, which: usize) -> [Aligned<u8, 64>; 16] {
     table
 }
 
-/// Of one vector; of two, for either of two tiles; and of four, of the low nibbles and of the high ones. What is looked up
-/// for every tile is a constant, as a static's address is loaded first.
-const ADDENDS: &[[Aligned<u8, 64>; 16]; 5] = &[
-    addends(1, 0),
-    addends(2, 0),
-    addends(2, 1),
-    addends(4, 0),
-    addends(4, 1),
-];
-
-/// What nibbles stand for.
-const EIGHTS: &[f32; 16] = &array!(16, i => 8.0 * i as f32);
-
 /// What four bytes are multiplied by: rows of the matrix of two bits, times eight, by the pivot's bit 4 and the register.
 const fn weights(vectors: usize, negated: bool) -> [[i32; 4]; 2] {
     let mut table = [[0; 4]; 2];
@@ -373,7 +340,48 @@ const fn weights(vectors: usize, negated: bool) -> [[i32; 4]; 2] {
     table
 }
 
-const WEIGHTS: &[[[i32; 4]; 2]; 3] = &[weights(1, false), weights(2, false), weights(2, true)];
+/// What the sums of the first two registers start from: `zero`, and 2^11 less for each vector in that which the pivot is in,
+/// as bytes have been 128 too large: all have one sign there, and elsewhere they cancel. The pivot itself needs none of it, as
+/// nibbles that have been eight too small cancel it there. By the register and the pivot's bit 4.
+const fn starts(vectors: usize, zero: i32) -> [[i32; 2]; 2] {
+    let less = zero - ((vectors as i32) << 11);
+    [[less, zero], [zero, less]]
+}
+
+/// What [`Avx512::sums`] looks up for a tile, of one size.
+struct Tables {
+    /// Of one vector; of two, for either of two tiles; and of four, of the low nibbles and of the high ones.
+    addends: [[Aligned<u8, 64>; 16]; 2],
+    /// As integers, and upon [`MAGIC`].
+    starts: [[[i32; 2]; 2]; 2],
+    /// And what the high nibbles' sums are multiplied by in the upper two of four vectors.
+    weights: [[[i32; 4]; 2]; 2],
+    /// A bit for the pivot's lane, in either register: masks take less to be loaded than what they mask, or to be made.
+    pivots: [[u16; 2]; LANES],
+}
+
+impl Tables {
+    const fn of(vectors: usize) -> Self {
+        let mut pivots = [[0; 2]; LANES];
+        let mut pivot = 0;
+        while pivot < LANES {
+            pivots[pivot][pivot / 16] = 1 << (pivot % 16);
+            pivot += 1;
+        }
+        Self {
+            addends: [addends(vectors, 0), addends(vectors, 1)],
+            starts: [starts(vectors, 0), starts(vectors, MAGIC)],
+            weights: [weights(vectors, false), weights(vectors, true)],
+            pivots,
+        }
+    }
+}
+
+/// By the logarithm of the number of vectors. A constant, as a static's address is loaded first.
+const TABLES: &[Tables; 3] = &[Tables::of(1), Tables::of(2), Tables::of(4)];
+
+/// What nibbles stand for.
+const EIGHTS: &[f32; 16] = &array!(16, i => 8.0 * i as f32);
 
 /// The second and fourth, or third and fourth, quarters of two registers after the others: exchanges the registers for
 /// a lane's bit 3 ([`exchange_8`]), or bit 2 for bit 3 and bit 3 for the registers ([`exchange_4`]).
@@ -642,29 +650,27 @@ impl Avx512 {
         at_pivot: i32,
     ) -> [[__m512i; 2]; N] {
         let (low, high) = (pivot % 16, pivot / 16 % 2);
-        let size = N.ilog2() as usize % 3;
+        let tables = &TABLES[N.ilog2() as usize % 3];
         let addends = array!(2, i => {
-            let which = if N == 4 { i } else { which % N };
-            let places = ADDENDS[N - 1 + which][low].0.as_ptr().cast();
+            let places = &tables.addends[if N == 4 { i } else { which % N }][low];
             // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
-            let places = unsafe { _mm512_loadu_epi8(places) };
+            let places = unsafe { _mm512_loadu_epi8(places.0.as_ptr().cast()) };
             avx512!(_mm512_permutex2var_epi8(sixteens[0], places, sixteens[1]))
         });
-        let zero = if UPON_MAGIC { MAGIC } else { 0 };
-        let whole = self.splat_i(at_pivot);
-        let start = self.load_i(&STARTS[usize::from(UPON_MAGIC)][size][high].0);
-        let one = self.load_i(&one_at::<1>(pivot % LANES)[0]);
+        let zero = self.splat_i(if UPON_MAGIC { MAGIC } else { 0 });
         // The pivot is in the first vector, which its own is exchanged with.
-        let first = array!(2, half => avx512!(
-            _mm512_ternarylogic_epi32::<0xca>(one[half], whole[half], start[half])
-        ));
+        let at_pivot = self.splat_i(at_pivot);
+        let masks = tables.pivots[pivot % LANES];
+        let first = array!(2, half => avx512!({
+            let start = _mm512_set1_epi32(tables.starts[usize::from(UPON_MAGIC)][half][high]);
+            _mm512_mask_mov_epi32(start, masks[half], at_pivot[half])
+        }));
         array!(N, v => array!(2, half => {
-            let start = if v == 0 { first[half] } else { self.splat_i(zero)[half] };
+            let start = if v == 0 { first[half] } else { zero[half] };
             let vector = 2 * v + half;
-            let weights = array!(2, i => {
-                let weights = WEIGHTS[if N == 4 { 1 + i * (vector / 4) } else { size }][high];
-                avx512!(_mm512_set1_epi32(weights[vector % 4]))
-            });
+            let weights = array!(2, i => avx512!(_mm512_set1_epi32(
+                tables.weights[i * (vector / 4)][high][vector % 4]
+            )));
             avx512!({
                 let sum = _mm512_dpbusd_epi32(start, addends[0], weights[0]);
                 if N == 4 {
@@ -681,6 +687,7 @@ impl Simd for Avx512 {
     type Folded = [f32; 16];
     type FoldedWords = [i16; 32];
     type LookedUp = [i32; 16];
+    type Narrower = Narrower;
     type Scratch = [[f32; LANES]; 2 * BLOCK];
     type Words = [[i16; LANES]; 2 * BLOCK];
     type F = [__m512; 2];
@@ -740,7 +747,12 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES]) {
+    fn store_bf16(self, v: Self::F, to: &mut [u16; LANES], narrower: Option<Narrower>) {
+        if let Some(narrower) = narrower {
+            // SAFETY: AVX-512 by the token; 64 bytes are writable behind the reference, at any alignment.
+            unsafe { _mm512_storeu_epi16(to.as_mut_ptr().cast(), narrower.narrow(v[0], v[1])) };
+            return;
+        }
         // Half a unit in the last place, less one for even numbers: ties go to even. Both are words of one register, of
         // which the sum of products brings the upper one down.
         let rounded = array!(2, i => avx512!({
@@ -756,6 +768,10 @@ impl Simd for Avx512 {
             let words = _mm512_permutex2var_epi16(rounded[0], upper, rounded[1]);
             _mm512_storeu_epi16(to.as_mut_ptr().cast(), words);
         }
+    }
+    #[inline(always)]
+    fn narrower(self) -> Option<Narrower> {
+        Narrower::detect()
     }
     const STREAMS: bool = true;
     #[inline(always)]
@@ -1420,12 +1436,7 @@ impl Simd for Avx512 {
     }
     /// A nibble is one of sixteen numbers, which a register has room for; what is above it is not looked at.
     #[inline(always)]
-    fn plain<const N: usize>(
-        self,
-        packed: &[[u8; LANES / 2]; N],
-        scales: &Scales,
-        t: usize,
-    ) -> [Self::F; N] {
+    fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], scales: &Scales, t: usize) -> [Self::F; N] {
         // SAFETY: AVX-512 by the token; the array has the 16 floats that are read.
         let eights = unsafe { _mm512_loadu_ps(EIGHTS.as_ptr()) };
         // Both products are exact, so that only their sum is rounded.

@@ -20,13 +20,13 @@ impl Asked {
         Self(AtomicU8::new(0))
     }
 
-    /// `bit` is not zero where the machine has it; the machine has the leaf.
-    fn or_ask(&self, leaf: u32, bit: fn(CpuidResult) -> u32) -> bool {
+    /// `bit` is not zero where the machine has it; the machine has the leaf, of which this is a part.
+    fn or_ask(&self, (leaf, part): (u32, u32), bit: fn(CpuidResult) -> u32) -> bool {
         match self.0.load(Ordering::Relaxed) {
             0 => {
                 // SAFETY: every x86_64 has the instruction; older compilers do not know it.
                 #[allow(unused_unsafe)]
-                let found = bit(unsafe { __cpuid_count(leaf, 0) }) != 0;
+                let found = bit(unsafe { __cpuid_count(leaf, part) }) != 0;
                 self.0.store(1 + u8::from(found), Ordering::Relaxed);
                 found
             }

@@ -11,7 +11,7 @@ pub(super) mod machine {
     pub(crate) use core::arch::x86_64::*;
 
     use bytemuck::{Pod, cast};
-    use half::f16;
+    use half::{bf16, f16};
 
     use crate::arch::{Part, Simd};
 
@@ -26,6 +26,26 @@ pub(super) mod machine {
 
     pub(crate) fn detected() -> bool {
         true
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Narrower;
+
+    impl Narrower {
+        pub(crate) fn detect() -> Option<Self> {
+            Some(Self)
+        }
+
+        /// To nearest, ties to even; what is subnormal is taken for zero.
+        pub(crate) unsafe fn narrow(self, low: __m512, high: __m512) -> __m512i {
+            let narrow = |x: f32| {
+                let x = if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
+                bf16::from_f32(x).to_bits()
+            };
+            wide(core::array::from_fn::<u16, 32, _>(|i| {
+                narrow([low, high][i / 16].0[i % 16])
+            }))
+        }
     }
 
     #[inline(never)]
@@ -431,19 +451,8 @@ pub(super) mod machine {
             _mm512_castsi512_si256(_mm512_gf2p8affine_epi64_epi8::<B>(x, a))
         }
     }
-    /// The bit of `IMM` that three bits choose, of `a` the highest.
-    pub(crate) unsafe fn _mm512_ternarylogic_epi32<const IMM: i32>(
-        a: __m512i,
-        b: __m512i,
-        c: __m512i,
-    ) -> __m512i {
-        wide(core::array::from_fn::<u8, 64, _>(|i| {
-            let bit = |x: __m512i, j: usize| usize::from(x.0[i] >> j & 1);
-            (0..8).fold(0, |byte, j| {
-                let index = bit(a, j) << 2 | bit(b, j) << 1 | bit(c, j);
-                byte | ((IMM >> index & 1) as u8) << j
-            })
-        }))
+    pub(crate) unsafe fn _mm512_mask_mov_epi32(src: __m512i, mask: u16, a: __m512i) -> __m512i {
+        blend::<u32, 16>(u64::from(mask), src, a)
     }
 
     // Widening and narrowing.

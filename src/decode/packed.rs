@@ -48,7 +48,7 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
         let header = self.frame.header();
-        let powers = Powers::of(self.frame.exponents());
+        let powers = Powers::of::<S, f32>(s, self.frame.exponents());
         let extremes = exponents::extremes(powers.exponents());
         // The last rows have room for the powers of all others' channels, until they are decoded themselves.
         let others = powers.rows_before::<f32>(self.rows.end - self.rows.start);

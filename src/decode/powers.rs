@@ -3,6 +3,7 @@
 
 use crate::arch::{LANES, Simd, array, exchanged};
 use crate::element::Lanes;
+use crate::exponents::extremes;
 use crate::part::from;
 use crate::rotate::Tile;
 use crate::tile::{self, power_of_two};
@@ -16,16 +17,32 @@ const FEW: u32 = 4;
 pub(super) struct Powers<'k> {
     exponents: Option<&'k [i8]>,
     ready: Option<&'k [f32]>,
+    /// The least base of rows without subnormal numbers, where it is known.
+    normal: i32,
 }
 
 impl<'k> Powers<'k> {
-    /// Those of a frame's exponents.
+    /// Those of a frame's exponents, for elements of type `E`.
     #[inline(always)]
-    pub(super) fn of(exponents: Option<&'k [i8]>) -> Self {
+    pub(super) fn of<S: Simd, E: Lanes>(s: S, exponents: Option<&'k [i8]>) -> Self {
+        let normal = if E::narrower(s).is_some() {
+            let (least, _) = extremes(exponents);
+            -least
+        } else {
+            i32::MAX
+        };
         Self {
             exponents,
             ready: None,
+            normal,
         }
+    }
+
+    /// What narrows the numbers of a row of this base, if none is subnormal: the least is one unit, of which biased exponents
+    /// are 1 to 32 above the base.
+    #[inline(always)]
+    pub(super) fn narrower<S: Simd, E: Lanes>(self, s: S, base: u8) -> Option<S::Narrower> {
+        E::narrower(s).filter(|_| i32::from(base) >= self.normal)
     }
 
     /// The same made ready in `room`, of which the start is overwritten, if it is large enough and aligned.
@@ -109,6 +126,55 @@ impl<const G: usize> TilePowers<'_, G> {
                 Some(powers) => array!(N, v => s.mul(y[v], s.load(&powers[exchanged::<S>(v, pivot) % N]))),
                 None => y,
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+
+    use half::bf16;
+
+    use crate::arch::Level;
+    use crate::decode::Decoder;
+    use crate::frame::{Encoding, ExponentMode, Header, SourceType};
+
+    /// Of plain tiles that are one unit everywhere: the least base with which they are normal, and those next to it.
+    #[test]
+    fn the_least_numbers_are_rounded_as_all_are() {
+        let (rows, width, least) = (9, 64, 5);
+        let header = Header {
+            encoding: Encoding::Uniform,
+            log2_tile: 6,
+            hi: 4,
+            lo: 4,
+            source: SourceType::Bf16,
+            exponents: ExponentMode::InFrame,
+            table_check: 0,
+            rows,
+            width,
+            quota: 0,
+        };
+        for base in [0, 3, 4, 5, 6] {
+            let mut body = vec![-least as u8; width as usize];
+            body.resize(header.prelude_len(), 0);
+            for _ in 0..rows {
+                body.extend([base, 0, 0, 0]);
+                body.extend([1, 0, 0, 0]);
+                body.extend([0; 32]);
+            }
+            // One unit's biased exponent is one above the base, where there is no power.
+            let unit = f32::from_bits((u32::from(base) + 1) << 23);
+            let expected = bf16::from_f32((f64::from(unit) / f64::from(1 << least)) as f32);
+            assert_eq!(expected.to_f32().is_normal(), i32::from(base) >= least);
+            assert!(expected > bf16::ZERO);
+            for level in Level::available() {
+                let mut y = vec![bf16::ZERO; (rows * width) as usize];
+                let decoder = Decoder::new().with_level(level);
+                decoder.decode_body(&header, &body, &mut y).unwrap();
+                assert!(y.iter().all(|&y| y == expected), "{}, base {base}", level.name());
+            }
         }
     }
 }

@@ -182,9 +182,16 @@ impl<E: Lanes, const G: usize, const LINES: bool> Place<'_, '_, E, G, LINES> {
         self.tiles.len()
     }
 
-    /// Writes tile `t`, which is exchanged by `pivot`.
+    /// Writes tile `t`, which is exchanged by `pivot`, and of which no element is subnormal where there is a `narrower`.
     #[inline(always)]
-    pub(super) fn put<S: Simd, const N: usize>(&mut self, s: S, t: usize, y: Tile<S, N>, pivot: usize) {
+    pub(super) fn put<S: Simd, const N: usize>(
+        &mut self,
+        s: S,
+        t: usize,
+        y: Tile<S, N>,
+        pivot: usize,
+        narrower: Option<S::Narrower>,
+    ) {
         if let Some(out) = self
             .tiles
             .get_mut(t)
@@ -193,9 +200,9 @@ impl<E: Lanes, const G: usize, const LINES: bool> Place<'_, '_, E, G, LINES> {
             for (v, &y) in y.iter().enumerate() {
                 let out = &mut out[exchanged::<S>(v, pivot) % N];
                 if LINES {
-                    E::stream(s, y, out);
+                    E::stream(s, y, out, narrower);
                 } else {
-                    E::store(s, y, out);
+                    E::store(s, y, out, narrower);
                 }
             }
         }
