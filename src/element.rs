@@ -251,10 +251,10 @@ macro_rules! halves {
             fn stream<S: Simd>(s: S, v: S::F, to: &mut [Self; LANES], $narrower: Option<S::Narrower>) {
                 let mut halves = [0u16; LANES];
                 s.$store(v, &mut halves $($argument)*);
-                let (_, lines, _) = bytemuck::pod_align_to_mut::<Self, Line>(to);
-                match lines {
-                    [line] => s.stream_line(bytemuck::cast_ref(&halves), line),
-                    _ => s.$store(v, bytemuck::cast_mut(to) $($argument)*),
+                if let Ok(line) = bytemuck::try_cast_mut::<[Self; LANES], Line>(to) {
+                    s.stream_line(bytemuck::cast_ref(&halves), line);
+                } else {
+                    s.$store(v, bytemuck::cast_mut(to) $($argument)*);
                 }
             }
             #[inline(always)]
