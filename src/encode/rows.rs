@@ -915,6 +915,16 @@ fn scale_row<'t, S: Simd>(
     Ok((scale, base as u8))
 }
 
+/// Whether some element below 2^`octave` might decode to an infinity, before its channel exponent of at most `most` or in the
+/// source type after it, with an error of up to twice `error`. A row is scaled to below 2.
+#[inline(always)]
+fn may_overflow(source: SourceType, error: f32, scale: &Scale<'_>, octave: i32, most: i32) -> bool {
+    // Above the binary logarithm of a number above 0.
+    let above = |x: f32| (x.to_bits() >> 23) as i32 - 126;
+    let error_octave = above(2.0 * error) + scale.exponent + most;
+    octave.max(error_octave) + 1 > source.safe_exponent() || above(2.0 + 2.0 * error) + scale.exponent > 127
+}
+
 #[cold]
 fn find_unfit<E: Element>(row: &[E], exponents: Option<&[i8]>, index: u32) -> EncodeError {
     let non_finite = row.iter().position(|x| !x.to_f32().is_finite());
@@ -979,7 +989,7 @@ impl RowJob<'_> {
             && config.effort == Effort::Best
             && config.rounding == Rounding::Nearest;
         // No error exceeds what G codes of the widest unit can make.
-        let watched = self.may_overflow(x.source(), 512.0, &scale);
+        let watched = may_overflow(x.source(), 512.0, &scale, scale.octave, self.plan.extremes.1);
         let mut source = Source {
             row: x,
             next: x.first(0),
@@ -1064,8 +1074,9 @@ impl RowJob<'_> {
                     } else {
                         tiles.grids.get(t).step() * G as f32
                     };
-                    if self.may_overflow(x.source(), error, &scale) {
-                        self.limit::<N, G>(x, start + t, &scale, base, width, units, descriptor, packed);
+                    if may_overflow(x.source(), error, &scale, scale.octave, self.plan.extremes.1) {
+                        let t = start + t;
+                        self.limit::<N, G>(x, t, &scale, base, width, units, error, descriptor, packed);
                     }
                 }
             }
@@ -1134,17 +1145,6 @@ impl RowJob<'_> {
         allocate::select(keys, count, End::Highest, map);
     }
 
-    /// Whether some element might decode to an infinity, before its channel exponent or in the source type after it,
-    /// with an error of up to twice `error`. A row is scaled to below 2.
-    #[inline(always)]
-    fn may_overflow(&self, source: SourceType, error: f32, scale: &Scale<'_>) -> bool {
-        // Above the binary logarithm of a number above 0.
-        let above = |x: f32| (x.to_bits() >> 23) as i32 - 126;
-        let error_octave = above(2.0 * error) + scale.exponent + self.plan.extremes.1;
-        scale.octave.max(error_octave) + 1 > source.safe_exponent()
-            || above(2.0 + 2.0 * error) + scale.exponent > 127
-    }
-
     /// Makes sure that a tile near the end of the source type's range decodes to finite values: as it is
     /// if it does, else as a plain tile whose codes are moved towards zero until it does.
     #[cold]
@@ -1158,14 +1158,21 @@ impl RowJob<'_> {
         base: u8,
         width: u8,
         units: Units,
+        error: f32,
         descriptor: &mut [u8; 4],
         packed: &mut [u8],
     ) {
         // Every level gives the same bits, and this one is not compiled for each of them.
         let s = Scalar;
-        let mut codes = pack::unpack::<Scalar, N>(s, packed, width);
         let valid = G.min(x.len() - t * G);
         let table = self.plan.exponents.map(|table| from(table, t * G));
+        // Where the row is, few of its tiles are.
+        let peak = s.outline(PeakExponent(x.from(t * G).first(valid)));
+        let (_, most) = exponents::extremes(table.map(|table| part(table, 0..valid)));
+        if !may_overflow(x.source(), error, scale, peak - 126, most) {
+            return;
+        }
+        let mut codes = pack::unpack::<Scalar, N>(s, packed, width);
         // The first element that decodes to an infinity, and whether it is the positive one.
         let overflowing = |descriptor: &[u8; 4], codes: &[[u8; LANES]; N]| {
             let descriptor = frame::Descriptor::parse(*descriptor, G).ok()?;
