@@ -532,6 +532,17 @@ impl Grids {
         }
     }
 
+    /// The largest of all steps, those of tiles before among them where the block has fewer.
+    #[inline(always)]
+    pub(crate) fn largest_step(&self) -> f32 {
+        // As integers, which order as positive numbers do: a maximum of f32 is no vector operation to a compiler.
+        let mut largest = 0;
+        for step in self.step {
+            largest = largest.max(step.to_bits() as i32);
+        }
+        f32::from_bits(largest as u32)
+    }
+
     /// How many steps of tile `t` so much is.
     #[inline(always)]
     pub(crate) fn in_steps(&self, t: usize, x: f32) -> f32 {

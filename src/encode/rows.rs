@@ -1062,19 +1062,20 @@ impl RowJob<'_> {
                 descriptors: &mut *described,
                 codes: &mut *some,
             });
-            if watched {
+            // A constant may be as far from an element as the row's largest is.
+            let error = |step: f32, width: u8| if width == 0 { 2.0 } else { step * G as f32 };
+            let goes_beyond =
+                |error| may_overflow(x.source(), error, &scale, scale.octave, self.plan.extremes.1);
+            // Few blocks have such tiles.
+            let largest = error(tiles.grids.largest_step(), header.hi).max(error(0.0, header.lo));
+            if watched && goes_beyond(largest) {
                 let mut codes = some;
                 for (t, descriptor) in described.iter_mut().enumerate() {
                     let width = tiles.widths[t % BLOCK];
                     let (packed, rest) = split_mut(codes, pack::packed_len(G, width));
                     codes = rest;
-                    // A constant may be as far from an element as the row's largest is.
-                    let error = if width == 0 {
-                        2.0
-                    } else {
-                        tiles.grids.get(t).step() * G as f32
-                    };
-                    if may_overflow(x.source(), error, &scale, scale.octave, self.plan.extremes.1) {
+                    let error = error(tiles.grids.get(t).step(), width);
+                    if goes_beyond(error) {
                         let t = start + t;
                         self.limit::<N, G>(x, t, &scale, base, width, units, error, descriptor, packed);
                     }
