@@ -765,42 +765,67 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
             return Err(count);
         }
         let scales = self.scales(s, &words);
-        while rotated.count_ones() > 1 {
-            let (a, b) = (next_bit(&mut rotated), next_bit(&mut rotated));
-            if a >= count || b >= count {
+        let mut begun = None;
+        loop {
+            let next = self.begin_two(s, &mut rotated, count);
+            let now = if const { S::EARLY && !matches!(E::SOURCE, SourceType::F32) } {
+                core::mem::replace(&mut begun, next)
+            } else {
+                next
+            };
+            if let Some((at, halfway)) = now {
+                // Each is stored before the other is ended, so that there are registers for it.
+                self.end(s, at[0], halfway[0], &scales, narrower);
+                self.end(s, at[1], halfway[1], &scales, narrower);
+            } else if begun.is_none() {
                 break;
             }
-            let tiles = [self.tile(s, a), self.tile(s, b)];
-            let halfway = s.halfway_two(tiles.map(|tile| tile.codes), tiles.map(NibbleTile::pivot));
-            // Each is stored before the other is ended, so that there are registers for it.
-            self.end(s, a, tiles[0], halfway[0], &scales, narrower);
-            self.end(s, b, tiles[1], halfway[1], &scales, narrower);
         }
         if rotated != 0 {
             let t = next_bit(&mut rotated);
-            let tile = self.tile(s, t);
-            self.end(s, t, tile, s.halfway(tile.codes, tile.pivot()), &scales, narrower);
+            let halfway = s.halfway(self.codes(s, t), self.pivot(t));
+            self.end(s, t, halfway, &scales, narrower);
         }
         while plain != 0 {
             let t = next_bit(&mut plain);
             if t >= count {
                 break;
             }
-            let tile = self.tile(s, t);
-            self.put(s, t, s.plain(tile.codes, &scales, t), 0, narrower);
+            let y = s.plain(self.codes(s, t), &scales, t);
+            self.put(s, t, y, 0, narrower);
         }
         Ok(())
     }
 
+    /// The next two of the rotated tiles, a bit for each, halfway, if there are two.
     #[inline(always)]
-    fn tile<S: Simd>(&self, s: S, t: usize) -> NibbleTile<'s, N> {
+    fn begin_two<S: Simd>(&self, s: S, rotated: &mut u32, count: usize) -> Option<Begun<S, N>> {
+        if rotated.count_ones() < 2 {
+            return None;
+        }
+        let at = [next_bit(rotated), next_bit(rotated)];
+        if at[0] >= count || at[1] >= count {
+            return None;
+        }
+        let codes = at.map(|t| self.codes(s, t));
+        Some((at, s.halfway_two(codes, at.map(|t| self.pivot(t)))))
+    }
+
+    #[inline(always)]
+    fn codes<S: Simd>(&self, s: S, t: usize) -> &'s [[u8; LANES / 2]; N] {
         let codes = self.codes.get(t).unwrap_or(&[[0; LANES / 2]; N]);
-        let descriptor = self.descriptors.get(t).unwrap_or(&[0; 4]);
         // Where there is so much that it comes from memory; ahead of the checksum, which reads it first.
         if self.place.is_streamed() {
             s.prefetch(codes.as_ptr().wrapping_byte_add(AHEAD).cast());
         }
-        NibbleTile { codes, descriptor }
+        codes
+    }
+
+    /// Where the tile is rotated.
+    #[inline(always)]
+    fn pivot(&self, t: usize) -> usize {
+        let descriptor = self.descriptors.get(t).unwrap_or(&[0; 4]);
+        usize::from(descriptor[3] & !ROTATED)
     }
 
     /// The scales of descriptors, as words.
@@ -820,12 +845,11 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
         &mut self,
         s: S,
         t: usize,
-        tile: NibbleTile<'_, N>,
         halfway: S::Halfway<N>,
         scales: &Scales,
         narrower: Option<S::Narrower>,
     ) {
-        let pivot = tile.pivot();
+        let pivot = self.pivot(t);
         let y = s.rotated_end(halfway, pivot, scales, t);
         self.put(s, t, y, pivot, narrower);
     }
@@ -838,20 +862,8 @@ impl<'s, E: Lanes, const G: usize, const N: usize, const LINES: bool> Nibbles<'s
     }
 }
 
-/// A tile of 4-bit codes and what they stand for.
-#[derive(Clone, Copy)]
-struct NibbleTile<'s, const N: usize> {
-    codes: &'s [[u8; LANES / 2]; N],
-    descriptor: &'s [u8; 4],
-}
-
-impl<const N: usize> NibbleTile<'_, N> {
-    /// Where the tile is rotated.
-    #[inline(always)]
-    fn pivot(self) -> usize {
-        usize::from(self.descriptor[3] & !ROTATED)
-    }
-}
+/// The numbers of two tiles, and the tiles halfway.
+type Begun<S, const N: usize> = ([usize; 2], [<S as Simd>::Halfway<N>; 2]);
 
 fn bad_transform(row: u32, tile: usize, descriptor: &[u8; 4]) -> DecodeError {
     DecodeError::BadTransform {
