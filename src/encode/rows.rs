@@ -549,6 +549,12 @@ const fn share<const N: usize>() -> f32 {
     1.0 / (N * LANES) as f32
 }
 
+/// The words of a tile, not transformed.
+#[inline(always)]
+fn begin_words<S: Simd, const N: usize>(s: S, block: &Block<S, N>, t: usize, factor: f32) -> Words<S, N> {
+    rotate::words(s, &block.elements(s, t), factor)
+}
+
 /// Transforms tiles about their largest magnitudes, which are the pivots.
 #[inline(always)]
 fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>) -> [u8; BLOCK] {
@@ -556,9 +562,15 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
     let mut pivots = [0; BLOCK];
     let largest = rotate::word_of_peak(N * LANES) as i16;
     let extremes = array!(BLOCK, t => if -block.low[t] > block.high[t] { -largest } else { largest });
+    // A tile's words and pivot are there before those of the tile before are transformed, and have not to be waited for; after
+    // the last one it is those of some other tile, which are of no use.
+    let mut next = begin_words(s, block, 0, factors[0]);
+    let mut next_pivot = s.first_word(next, extremes[0]);
     for t in block.tiles() {
-        let words = rotate::words(s, &block.elements(s, t), factors[t]);
-        let pivot = s.first_word(words, extremes[t]);
+        let (words, pivot) = (next, next_pivot);
+        let later = (t + 1) % BLOCK;
+        next = begin_words(s, block, later, factors[later]);
+        next_pivot = s.first_word(next, extremes[later]);
         let words = s.flip_words(s.wht_words(words), pivot);
         pivots[t] = pivot as u8;
         block.set_words(s, t, &words);
@@ -572,8 +584,13 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
 #[inline(always)]
 fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>) -> [u8; BLOCK] {
     let (mut ahead, factors) = (block.ahead, block.scale_words());
+    // As above.
+    let mut next = begin_words(s, block, 0, factors[0]);
     for t in block.tiles() {
-        let words = rotate::word_spectrum(s, &block.elements(s, t), factors[t]);
+        let words = next;
+        let later = (t + 1) % BLOCK;
+        next = begin_words(s, block, later, factors[later]);
+        let words = s.wht_words(words);
         block.set_words(s, t, &words);
         block.fold_word_peak(s, t, &words);
         ahead.prefetch_next::<S, N>(s, 0);
