@@ -562,15 +562,17 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
     let mut pivots = [0; BLOCK];
     let largest = rotate::word_of_peak(N * LANES) as i16;
     let extremes = array!(BLOCK, t => if -block.low[t] > block.high[t] { -largest } else { largest });
-    // A tile's words and pivot are there before those of the tile before are transformed, and have not to be waited for; after
-    // the last one it is those of some other tile, which are of no use.
+    // A tile's words and pivot are there before those of the tile before are transformed, and need not be waited for. After the
+    // last one they are some other tile's, as this is less than to ask, where there are vectors.
     let mut next = begin_words(s, block, 0, factors[0]);
     let mut next_pivot = s.first_word(next, extremes[0]);
     for t in block.tiles() {
         let (words, pivot) = (next, next_pivot);
         let later = (t + 1) % BLOCK;
-        next = begin_words(s, block, later, factors[later]);
-        next_pivot = s.first_word(next, extremes[later]);
+        if S::VECTORS || later < block.tiles().end {
+            next = begin_words(s, block, later, factors[later]);
+            next_pivot = s.first_word(next, extremes[later]);
+        }
         let words = s.flip_words(s.wht_words(words), pivot);
         pivots[t] = pivot as u8;
         block.set_words(s, t, &words);
@@ -589,7 +591,9 @@ fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S,
     for t in block.tiles() {
         let words = next;
         let later = (t + 1) % BLOCK;
-        next = begin_words(s, block, later, factors[later]);
+        if S::VECTORS || later < block.tiles().end {
+            next = begin_words(s, block, later, factors[later]);
+        }
         let words = s.wht_words(words);
         block.set_words(s, t, &words);
         block.fold_word_peak(s, t, &words);
