@@ -361,7 +361,8 @@ pub(crate) trait Simd: Copy {
     type FoldedWords: bytemuck::Pod;
     /// What [`Simd::sums_looked_up`] comes to, in a form of the level's own, of as many bytes.
     type LookedUp: bytemuck::Pod;
-    /// Proof that the machine narrows normal numbers by what the level does not ask for.
+    /// Proof that the machine has an instruction, beyond those that the level asks for, which narrows f32 to bf16, but takes
+    /// subnormal numbers for zero.
     type Narrower: Copy;
     /// How many vectors [`Simd::Scratch`] has room for.
     const SCRATCH: usize = size_of::<Self::Scratch>() / size_of::<[f32; LANES]>();
@@ -380,7 +381,7 @@ pub(crate) trait Simd: Copy {
     fn store_f16(self, v: Self::F, to: &mut [u16; LANES]);
     /// Rounded to bf16; no lane is a NaN, and none is subnormal where there is a `narrower`.
     fn store_bf16(self, v: Self::F, to: &mut [u16; LANES], narrower: Option<Self::Narrower>);
-    /// What narrows no subnormal number, where this machine has it.
+    /// The proof, if this machine has it.
     #[inline(always)]
     fn narrower(self) -> Option<Self::Narrower> {
         None
@@ -619,7 +620,7 @@ pub(crate) trait Simd: Copy {
     ) -> [Self::F; N] {
         self.rotated_end(self.halfway(packed, pivot), pivot, scales, t)
     }
-    /// The scales of tiles of 32 N nibbles with these zero points and units, which have at most eight significant bits, are
+    /// The scales of tiles of 32 N nibbles with these zero points and units, which have at most seven significant bits, are
     /// normal, and of which 2^24 are finite.
     #[inline(always)]
     fn scales<const N: usize>(self, zero_points: [i16; LANES], units: [f32; LANES]) -> Scales {
@@ -670,7 +671,7 @@ pub(crate) trait Simd: Copy {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scales {
     units: [f32; LANES],
-    /// As a level's sums take them up.
+    /// As a level's sums take them up, where they do: plain, or times 32 N upon what they start from.
     zero_points: [i32; LANES],
     /// What is added to products, in rotated tiles and in plain ones, where a level does.
     moves: [[f32; LANES]; 2],

@@ -350,11 +350,11 @@ const fn starts(vectors: usize, zero: i32) -> [[i32; 2]; 2] {
 
 /// What [`Avx512::sums`] looks up for a tile, of one size.
 struct Tables {
-    /// Of one vector; of two, for either of two tiles; and of four, of the low nibbles and of the high ones.
+    /// Of two vectors for either of two tiles; of four, of the low nibbles and of the high ones; of one vector there is one.
     addends: [[Aligned<u8, 64>; 16]; 2],
     /// As integers, and upon [`MAGIC`].
     starts: [[[i32; 2]; 2]; 2],
-    /// And what the high nibbles' sums are multiplied by in the upper two of four vectors.
+    /// What bytes are multiplied by; and the high nibbles' in the upper two of four vectors.
     weights: [[[i32; 4]; 2]; 2],
     /// A bit for the pivot's lane, in either register: masks take less to be loaded than what they mask, or to be made.
     pivots: [[u16; 2]; LANES],
@@ -640,7 +640,7 @@ impl Avx512 {
     }
 
     /// The stages that are left, times eight, of what [`Avx512::sixteens`] gave: of tile `which` of two where they have both.
-    /// As integers, or upon [`MAGIC`]; instead of that `at_pivot` is what the pivot's sum starts from. Vectors are exchanged.
+    /// As integers, or upon [`MAGIC`]; what the pivot's sum starts from is `at_pivot`, upon it likewise. Vectors are exchanged.
     #[inline(always)]
     fn sums<const N: usize, const UPON_MAGIC: bool>(
         self,

@@ -30,8 +30,8 @@ impl Narrower {
         BF16.or_ask((7, 1), |leaf| leaf.eax & 1 << 5).then_some(Self(()))
     }
 
-    /// Two registers rounded to bf16, and subnormal numbers to zero. The instruction is named, as functions that are compiled
-    /// for it would be others.
+    /// Two registers rounded to bf16, and subnormal numbers to zero. The instruction is written by its name: for its
+    /// intrinsic it would have to be enabled in everything that this is inlined into.
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn narrow(self, low: __m512, high: __m512) -> __m512i {

@@ -38,8 +38,8 @@ impl<'k> Powers<'k> {
         }
     }
 
-    /// What narrows the numbers of a row of this base, if none is subnormal: the least is one unit, of which biased exponents
-    /// are 1 to 32 above the base.
+    /// What narrows the numbers of a row of this base, if none is subnormal: the least is one unit times the least power, and
+    /// units' biased exponents are 1 to 32 above the base.
     #[inline(always)]
     pub(super) fn narrower<S: Simd, E: Lanes>(self, s: S, base: u8) -> Option<S::Narrower> {
         E::narrower(s).filter(|_| i32::from(base) >= self.normal)

@@ -936,8 +936,8 @@ fn scale_row<'t, S: Simd>(
     Ok((scale, base as u8))
 }
 
-/// Whether some element below 2^`octave` might decode to an infinity, before its channel exponent of at most `most` or in the
-/// source type after it, with an error of up to twice `error`. A row is scaled to below 2.
+/// Whether some element below 2^`octave`, as it is, might decode to an infinity, before its channel exponent of at most
+/// `most` or in the source type after it, with an error of up to twice `error` of the scaled row, which is below 2.
 #[inline(always)]
 fn may_overflow(source: SourceType, error: f32, scale: &Scale<'_>, octave: i32, most: i32) -> bool {
     // Above the binary logarithm of a number above 0.
@@ -1088,7 +1088,11 @@ impl RowJob<'_> {
             let goes_beyond =
                 |error| may_overflow(x.source(), error, &scale, scale.octave, self.plan.extremes.1);
             // Few blocks have such tiles.
-            let largest = error(tiles.grids.largest_step(), header.hi).max(error(0.0, header.lo));
+            let largest = if watched {
+                error(tiles.grids.largest_step(), header.hi).max(error(0.0, header.lo))
+            } else {
+                0.0
+            };
             if watched && goes_beyond(largest) {
                 let mut codes = some;
                 for (t, descriptor) in described.iter_mut().enumerate() {
@@ -1188,7 +1192,7 @@ impl RowJob<'_> {
         let s = Scalar;
         let valid = G.min(x.len() - t * G);
         let table = self.plan.exponents.map(|table| from(table, t * G));
-        // Where the row is, few of its tiles are.
+        // The row is near the end, but most of its tiles are not.
         let peak = s.outline(PeakExponent(x.from(t * G).first(valid)));
         let (_, most) = exponents::extremes(table.map(|table| part(table, 0..valid)));
         if !may_overflow(x.source(), error, scale, peak - 126, most) {
