@@ -137,18 +137,27 @@ mod tests {
     use half::bf16;
 
     use crate::arch::Level;
+    use crate::checksum::Shares;
     use crate::decode::Decoder;
-    use crate::frame::{Encoding, ExponentMode, Header, SourceType};
+    use crate::element::Element;
+    use crate::frame::{Encoding, ExponentMode, Frame, Header, SourceType};
 
     /// Of plain tiles that are one unit everywhere: the least base with which they are normal, and those next to it.
     #[test]
     fn the_least_numbers_are_rounded_as_all_are() {
+        // Three bits go another way than four.
+        for bits in [3, 4] {
+            the_least_of(bits);
+        }
+    }
+
+    fn the_least_of(bits: u8) {
         let (rows, width, least) = (9, 64, 5);
         let header = Header {
             encoding: Encoding::Uniform,
             log2_tile: 6,
-            hi: 4,
-            lo: 4,
+            hi: bits,
+            lo: bits,
             source: SourceType::Bf16,
             exponents: ExponentMode::InFrame,
             table_check: 0,
@@ -162,7 +171,7 @@ mod tests {
             for _ in 0..rows {
                 body.extend([base, 0, 0, 0]);
                 body.extend([1, 0, 0, 0]);
-                body.extend([0; 32]);
+                body.extend(vec![0; 8 * usize::from(bits)]);
             }
             // One unit's biased exponent is one above the base, where there is no power.
             let unit = f32::from_bits((u32::from(base) + 1) << 23);
@@ -170,10 +179,19 @@ mod tests {
             assert_eq!(expected.to_f32().is_normal(), i32::from(base) >= least);
             assert!(expected > bf16::ZERO);
             for level in Level::available() {
-                let mut y = vec![bf16::ZERO; (rows * width) as usize];
                 let decoder = Decoder::new().with_level(level);
-                decoder.decode_body(&header, &body, &mut y).unwrap();
-                assert!(y.iter().all(|&y| y == expected), "{}, base {base}", level.name());
+                let frame = Frame::from_body(header, &body, None).unwrap();
+                for streamed in [false, true] {
+                    let mut y = vec![bf16::ZERO; (rows * width) as usize];
+                    let out = bf16::elements_mut(&mut y);
+                    let result = decoder.some_rows(&frame, 0..rows, out, streamed, &mut Shares::none());
+                    assert_eq!(result, Ok(()));
+                    let name = level.name();
+                    assert!(
+                        y.iter().all(|&y| y == expected),
+                        "{name}, {bits} bits, base {base}, streamed {streamed}"
+                    );
+                }
             }
         }
     }
