@@ -597,6 +597,8 @@ pub(crate) trait Simd: Copy {
     ) -> [Self::Halfway<N>; 2] {
         array!(2, t => self.halfway(packed[t], pivots[t]))
     }
+    /// Whether there are registers for a tile's words while those of another are transformed.
+    const WORDS_EARLY: bool = false;
     /// Whether there are registers to begin two tiles before two others are ended, so that neither waits.
     const EARLY: bool = false;
     /// And the second half, of tile `t` of the scales.

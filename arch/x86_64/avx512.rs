@@ -1362,6 +1362,7 @@ impl Simd for Avx512 {
     }
     const EXCHANGED: bool = true;
     const EARLY: bool = true;
+    const WORDS_EARLY: bool = true;
     /// What [`Avx512::sixteens`] gives, and which of two tiles it is.
     type Halfway<const N: usize> = ([__m512i; 2], usize);
     #[inline(always)]

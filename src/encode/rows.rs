@@ -562,14 +562,18 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
     let mut pivots = [0; BLOCK];
     let largest = rotate::word_of_peak(N * LANES) as i16;
     let extremes = array!(BLOCK, t => if -block.low[t] > block.high[t] { -largest } else { largest });
-    // A tile's words and pivot are there before those of the tile before are transformed, and need not be waited for. After the
-    // last one they are some other tile's, as this is less than to ask, where there are vectors.
+    // Early, they are there before those of the tile before are transformed, and need not be waited for. After the last one they
+    // are some other tile's, as this is less than to ask.
     let mut next = begin_words(s, block, 0, factors[0]);
     let mut next_pivot = s.first_word(next, extremes[0]);
     for t in block.tiles() {
+        if const { !S::WORDS_EARLY } {
+            next = begin_words(s, block, t, factors[t]);
+            next_pivot = s.first_word(next, extremes[t]);
+        }
         let (words, pivot) = (next, next_pivot);
-        let later = (t + 1) % BLOCK;
-        if S::VECTORS || later < block.tiles().end {
+        if const { S::WORDS_EARLY } {
+            let later = (t + 1) % BLOCK;
             next = begin_words(s, block, later, factors[later]);
             next_pivot = s.first_word(next, extremes[later]);
         }
@@ -589,9 +593,12 @@ fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S,
     // As above.
     let mut next = begin_words(s, block, 0, factors[0]);
     for t in block.tiles() {
+        if const { !S::WORDS_EARLY } {
+            next = begin_words(s, block, t, factors[t]);
+        }
         let words = next;
-        let later = (t + 1) % BLOCK;
-        if S::VECTORS || later < block.tiles().end {
+        if const { S::WORDS_EARLY } {
+            let later = (t + 1) % BLOCK;
             next = begin_words(s, block, later, factors[later]);
         }
         let words = s.wht_words(words);
