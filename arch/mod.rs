@@ -629,6 +629,7 @@ pub(crate) trait Simd: Copy {
         Scales {
             units,
             zero_points: zero_points.map(i32::from),
+            #[cfg(target_arch = "x86_64")]
             moves: [[0.0; LANES]; 2],
         }
     }
@@ -676,6 +677,7 @@ pub(crate) struct Scales {
     /// As a level's sums take them up, where they do: plain, or times 32 N upon what they start from.
     zero_points: [i32; LANES],
     /// What is added to products, in rotated tiles and in plain ones, where a level does.
+    #[cfg(target_arch = "x86_64")]
     moves: [[f32; LANES]; 2],
 }
 
