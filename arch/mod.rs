@@ -349,6 +349,10 @@ pub(crate) trait Simd: Copy {
 
     /// Whether there are vectors at all.
     const VECTORS: bool = true;
+    /// Whether there are registers for a tile's words while those of another are transformed.
+    const WORDS_EARLY: bool = false;
+    /// Whether there are registers to begin two tiles before two others are ended, so that neither waits.
+    const EARLY: bool = false;
 
     /// Room for the vectors of a block of tiles.
     type Scratch: AsRef<[[f32; LANES]]> + AsMut<[[f32; LANES]]> + bytemuck::Zeroable;
@@ -597,10 +601,6 @@ pub(crate) trait Simd: Copy {
     ) -> [Self::Halfway<N>; 2] {
         array!(2, t => self.halfway(packed[t], pivots[t]))
     }
-    /// Whether there are registers for a tile's words while those of another are transformed.
-    const WORDS_EARLY: bool = false;
-    /// Whether there are registers to begin two tiles before two others are ended, so that neither waits.
-    const EARLY: bool = false;
     /// And the second half, of tile `t` of the scales.
     fn rotated_end<const N: usize>(
         self,

@@ -562,8 +562,8 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
     let mut pivots = [0; BLOCK];
     let largest = rotate::word_of_peak(N * LANES) as i16;
     let extremes = array!(BLOCK, t => if -block.low[t] > block.high[t] { -largest } else { largest });
-    // Early, they are there before those of the tile before are transformed, and need not be waited for. After the last one they
-    // are some other tile's, as this is less than to ask.
+    // Where there are registers, words and pivots are begun before the tile before is transformed, and need not be waited for.
+    // After the last tile they are some other's, as this is less than to ask.
     let mut next = begin_words(s, block, 0, factors[0]);
     let mut next_pivot = s.first_word(next, extremes[0]);
     for t in block.tiles() {
@@ -1095,12 +1095,8 @@ impl RowJob<'_> {
             let goes_beyond =
                 |error| may_overflow(x.source(), error, &scale, scale.octave, self.plan.extremes.1);
             // Few blocks have such tiles.
-            let largest = if watched {
-                error(tiles.grids.largest_step(), header.hi).max(error(0.0, header.lo))
-            } else {
-                0.0
-            };
-            if watched && goes_beyond(largest) {
+            if watched && goes_beyond(error(tiles.grids.largest_step(), header.hi).max(error(0.0, header.lo)))
+            {
                 let mut codes = some;
                 for (t, descriptor) in described.iter_mut().enumerate() {
                     let width = tiles.widths[t % BLOCK];
