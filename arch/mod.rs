@@ -45,6 +45,11 @@ pub(crate) const BLOCK: usize = 16;
 /// again leaves the integer.
 pub(crate) const ROUNDER: f32 = 12_582_912.0;
 
+/// The largest magnitude of words that are transformed, N vectors of them.
+pub(crate) const fn word_peak(n: usize) -> i16 {
+    i16::MAX >> if n > 1 { 4 } else { 3 }
+}
+
 /// The number of the lowest bit that is set, which is taken away; 32 where none is.
 #[inline(always)]
 pub(crate) fn next_bit(bits: &mut u32) -> usize {
@@ -53,14 +58,15 @@ pub(crate) fn next_bit(bits: &mut u32) -> usize {
     lowest
 }
 
-/// A vector folded to eight lanes: see [`Simd::Folded`].
-type Folded = [f32; 8];
+/// A vector as far as it is folded by itself, to eight lanes, the rest being folded together with those of other tiles.
+/// Where it is loaded with another's, it waits until both are in memory.
+pub(crate) type Folded = [f32; 8];
 
 /// A vector of words folded to sixteen, as many bytes.
-type FoldedWords = [i16; 16];
+pub(crate) type FoldedWords = [i16; 16];
 
-/// What [`Simd::sums_looked_up`] comes to, as many bytes.
-type LookedUp = [i32; 8];
+/// What [`Simd::sums_looked_up`] comes to, in a form of the level's own, as many bytes.
+pub(crate) type LookedUp = [i32; 8];
 
 /// An instruction-set level that this machine has. Every level gives the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -358,13 +364,6 @@ pub(crate) trait Simd: Copy {
     type Scratch: AsRef<[[f32; LANES]]> + AsMut<[[f32; LANES]]> + bytemuck::Zeroable;
     /// Room for as many vectors of words.
     type Words: AsRef<[[i16; LANES]]> + AsMut<[[i16; LANES]]> + bytemuck::Zeroable;
-    /// A vector as far as it is folded by itself, the rest being folded together with those of other tiles: to a register of
-    /// the level's, which is stored and loaded whole. Where it is loaded with another's, it waits until both are in memory.
-    type Folded: bytemuck::Pod;
-    /// The same of words, of as many bytes.
-    type FoldedWords: bytemuck::Pod;
-    /// What [`Simd::sums_looked_up`] comes to, in a form of the level's own, of as many bytes.
-    type LookedUp: bytemuck::Pod;
     /// Proof that the machine has an instruction, beyond those that the level asks for, which narrows f32 to bf16, but takes
     /// subnormal numbers for zero.
     type Narrower: Copy;
@@ -433,13 +432,13 @@ pub(crate) trait Simd: Copy {
     /// Walsh-Hadamard butterfly over the lanes, unnormalised, strides 16, 8, 4, 2, 1 in this order.
     fn wht(self, a: Self::F) -> Self::F;
     /// The first folds.
-    fn fold_add(self, a: Self::F) -> Self::Folded;
-    fn fold_min(self, a: Self::F) -> Self::Folded;
-    fn fold_max(self, a: Self::F) -> Self::Folded;
+    fn fold_add(self, a: Self::F) -> Folded;
+    fn fold_min(self, a: Self::F) -> Folded;
+    fn fold_max(self, a: Self::F) -> Folded;
     /// The other folds of each of several.
-    fn reduce_add(self, a: &[Self::Folded; BLOCK]) -> [f32; BLOCK];
-    fn reduce_min(self, a: &[Self::Folded; BLOCK]) -> [f32; BLOCK];
-    fn reduce_max(self, a: &[Self::Folded; BLOCK]) -> [f32; BLOCK];
+    fn reduce_add(self, a: &[Folded; BLOCK]) -> [f32; BLOCK];
+    fn reduce_min(self, a: &[Folded; BLOCK]) -> [f32; BLOCK];
+    fn reduce_max(self, a: &[Folded; BLOCK]) -> [f32; BLOCK];
 
     fn load_i(self, from: &[i32; LANES]) -> Self::I;
     fn load_i8(self, from: &[i8; LANES]) -> Self::I;
@@ -498,9 +497,9 @@ pub(crate) trait Simd: Copy {
     }
     /// The sums of the numbers, from -64 to 64, that each table has at the lower four bits of each byte, for
     /// [`Simd::reduce_looked_up`]. N is 1, 2 or 4.
-    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> Self::LookedUp;
+    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> LookedUp;
     /// The sums of either table of several, all of N vectors.
-    fn reduce_looked_up<const N: usize>(self, a: &[Self::LookedUp; BLOCK]) -> [[i32; BLOCK]; 2];
+    fn reduce_looked_up<const N: usize>(self, a: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2];
     /// Eight times each byte, unsigned.
     fn eight_times(self, a: Self::B) -> Self::F;
     fn bytes_to_h(self, a: Self::B) -> Self::H;
@@ -553,19 +552,20 @@ pub(crate) trait Simd: Copy {
     /// Products over 2^15, to the nearest integer, ties up. Of two lanes one at least is above -2^15.
     fn mul_high_h(self, a: Self::H, b: Self::H) -> Self::H;
     /// Folds in any order.
-    fn fold_min_h(self, a: Self::H) -> Self::FoldedWords;
-    fn fold_max_h(self, a: Self::H) -> Self::FoldedWords;
+    fn fold_min_h(self, a: Self::H) -> FoldedWords;
+    fn fold_max_h(self, a: Self::H) -> FoldedWords;
     /// The least of each of several.
-    fn reduce_min_h(self, a: &[Self::FoldedWords; BLOCK]) -> [i16; BLOCK];
-    fn reduce_max_h(self, a: &[Self::FoldedWords; BLOCK]) -> [i16; BLOCK];
+    fn reduce_min_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK];
+    fn reduce_max_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK];
     /// To the nearest integers, ties to even, of lanes within i16: the words of N vectors, 1, 2 or 4, in an order of the
     /// level's own.
     fn words<const N: usize>(self, a: [Self::F; N]) -> [Self::H; N];
     /// The first lane of what [`Simd::words`] gives that is `x`, which one is.
     fn first_word<const N: usize>(self, a: [Self::H; N], x: i16) -> usize;
-    /// Walsh-Hadamard transform of what [`Simd::words`] gives, all 32 N lanes of it, in another order of the level's own.
+    /// Walsh-Hadamard transform of what [`Simd::words`] gives, all 32 N lanes of it, at most [`word_peak`] in magnitude, in another
+    /// order of the level's own.
     ///
-    /// Sums are limited to i16. A butterfly's terms are nowhere larger than what comes of them, so that where no
+    /// Sums are limited to i16, which those of the first three stages need not be, nor those of the fourth of two vectors or more. A butterfly's terms are nowhere larger than what comes of them, so that where no
     /// result is an end of i16, nothing was limited, and every order of the strides gives the same; where something was,
     /// some result is an end of i16 at every level.
     fn wht_words<const N: usize>(self, a: [Self::H; N]) -> [Self::H; N];

@@ -138,9 +138,6 @@ impl Simd for Scalar {
 
     const VECTORS: bool = false;
 
-    type Folded = Folded;
-    type FoldedWords = FoldedWords;
-    type LookedUp = LookedUp;
     type Narrower = Infallible;
     type Scratch = [[f32; LANES]; 8];
     type Words = [[i16; LANES]; 8];

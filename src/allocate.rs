@@ -1,7 +1,7 @@
 //! Who gets the wide code width: ranking keys, and the selection of the highest or lowest of them
 //! without moving or copying any.
 
-use crate::arch::{BLOCK, LANES, Simd, array, next_bit};
+use crate::arch::{BLOCK, Folded, LANES, Simd, array, next_bit};
 use crate::frame;
 use crate::part::{copy, part};
 use crate::rotate::Tile;
@@ -48,7 +48,7 @@ fn log2_of_each<S: Simd>(s: S, x: &[f32; BLOCK]) -> [f32; LANES] {
 /// Sums over a tile that give the Shannon entropy of its magnitudes `a`: of `a`, and of `a log2 a`. Those of tiles add
 /// up to those of their row.
 #[inline(always)]
-pub(crate) fn entropy_sums<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (S::Folded, S::Folded) {
+pub(crate) fn entropy_sums<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
     let mut magnitudes = s.splat(0.0);
     let mut logarithms = s.splat(0.0);
     for &x in x {
@@ -90,7 +90,7 @@ impl Statistic for RoughSums {
     const KEEPS: bool = false;
 
     #[inline(always)]
-    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (S::Folded, S::Folded) {
+    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
         let mut magnitudes = s.splat(0.0);
         let mut logarithms = s.splat(0.0);
         for &x in x {

@@ -4,7 +4,7 @@
 //! times a power of two. Eight units make one step of the code; the zero point counts units. Every
 //! decision is taken against the wire's own numbers, never against unrounded ones.
 
-use crate::arch::{BLOCK, LANES, ROUNDER, Simd, array};
+use crate::arch::{BLOCK, Folded, LANES, LookedUp, ROUNDER, Simd, array};
 use crate::config::{Config, Effort, Fit};
 use crate::frame::{self, Descriptor};
 use crate::rotate::{Codes, Tile, Words};
@@ -197,7 +197,7 @@ impl Grid {
 
     /// Squared error of a tile on this grid, rounding to nearest, in squares of a step.
     #[inline(always)]
-    pub(crate) fn squared_steps<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> S::Folded {
+    pub(crate) fn squared_steps<S: Simd, const N: usize>(&self, s: S, x: &Tile<S, N>) -> Folded {
         let mut acc = s.splat(0.0);
         for &x in x {
             let t = self.ideal(s, x);
@@ -415,13 +415,13 @@ static WAVES: [[i8; 16]; 2] = [
 /// The square of what rounding leaves is a wave over the fraction, most of which is its first harmonic. So this sum tells
 /// what every move of the zero point does to the sum of squares, but for numbers beyond the codes.
 #[inline(always)]
-pub(crate) fn phase<S: Simd, const N: usize>(s: S, fractions: Codes<S, N>) -> S::LookedUp {
+pub(crate) fn phase<S: Simd, const N: usize>(s: S, fractions: Codes<S, N>) -> LookedUp {
     s.sums_looked_up(&WAVES, fractions)
 }
 
 /// What [`phase`] saw of each tile: how far along the circle, and how far across.
 #[inline(always)]
-pub(crate) fn phases<S: Simd, const N: usize>(s: S, seen: &[S::LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
+pub(crate) fn phases<S: Simd, const N: usize>(s: S, seen: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
     s.reduce_looked_up::<N>(seen)
 }
 

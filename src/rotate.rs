@@ -7,7 +7,7 @@
 //! either way. The transform with the pivot first is TAH-Quant's (arXiv 2506.01352); the XOR exchange of
 //! all pairs instead of one swap is this format's.
 
-use crate::arch::{LANES, ROUNDER, SIGNS, SIGNS_H, Simd, array, sign_row};
+use crate::arch::{LANES, ROUNDER, SIGNS, SIGNS_H, Simd, array, sign_row, word_peak};
 
 /// A tile in registers: `N` vectors of 32 values.
 pub(crate) type Tile<S, const N: usize> = [<S as Simd>::F; N];
@@ -56,6 +56,10 @@ pub(crate) const fn word_of_peak(tile_len: usize) -> f32 {
         _ => 1400.0,
     }
 }
+
+const _: () = assert!(word_of_peak(LANES) <= word_peak(1) as f32);
+const _: () = assert!(word_of_peak(2 * LANES) <= word_peak(2) as f32);
+const _: () = assert!(word_of_peak(4 * LANES) <= word_peak(4) as f32);
 
 /// What is below this in magnitude was not limited: see [`Simd::wht_words`].
 pub(crate) const WORD_LIMIT: f32 = i16::MAX as f32;

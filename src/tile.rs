@@ -1,9 +1,9 @@
 //! Tiles in and out of rows: loading with the channel exponents taken out, tails, and the statistics
 //! that decisions rest on.
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 
-use crate::arch::{BLOCK, LANES, Part, Simd, array, exchanged};
+use crate::arch::{BLOCK, Folded, LANES, Part, Simd, array, exchanged};
 use crate::element::Lanes;
 use crate::part::{copy, from, part_mut, split_mut};
 use crate::rotate::Tile;
@@ -93,7 +93,7 @@ pub(crate) trait Statistic {
     /// Whether the tiles are needed beside it.
     const KEEPS: bool = true;
 
-    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (S::Folded, S::Folded);
+    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded);
 }
 
 /// Least and largest values.
@@ -101,7 +101,7 @@ pub(crate) struct Bounds;
 
 impl Statistic for Bounds {
     #[inline(always)]
-    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (S::Folded, S::Folded) {
+    fn of<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> (Folded, Folded) {
         (least(s, x), most(s, x))
     }
 }
@@ -113,7 +113,7 @@ impl Statistic for Nothing {
     const FOLDS: bool = false;
 
     #[inline(always)]
-    fn of<S: Simd, const N: usize>(_: S, _: &Tile<S, N>) -> (S::Folded, S::Folded) {
+    fn of<S: Simd, const N: usize>(_: S, _: &Tile<S, N>) -> (Folded, Folded) {
         (Zeroable::zeroed(), Zeroable::zeroed())
     }
 }
@@ -143,7 +143,7 @@ pub(crate) fn load_several<S: Simd, E: Lanes, F: Statistic, const N: usize, cons
     start: usize,
     scale: &Scale<'_>,
     to: &mut [[[f32; LANES]; N]],
-    folded: [&mut [S::Folded; BLOCK]; 2],
+    folded: [&mut [Folded; BLOCK]; 2],
     mut ahead: Option<Ahead>,
 ) {
     let elements = from(row, start * G);
@@ -300,7 +300,7 @@ pub(crate) fn store<S: Simd, const N: usize>(s: S, x: &Tile<S, N>, to: &mut [[f3
 }
 
 #[inline(always)]
-pub(crate) fn least<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::Folded {
+pub(crate) fn least<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
     let mut low = x[0];
     for &x in &x[1..] {
         low = s.min(low, x);
@@ -309,7 +309,7 @@ pub(crate) fn least<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::Folded 
 }
 
 #[inline(always)]
-pub(crate) fn most<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::Folded {
+pub(crate) fn most<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
     let mut high = x[0];
     for &x in &x[1..] {
         high = s.max(high, x);
@@ -319,7 +319,7 @@ pub(crate) fn most<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::Folded {
 
 /// Sum over a tile: lanes accumulate over its vectors, then fold.
 #[inline(always)]
-pub(crate) fn sum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> S::Folded {
+pub(crate) fn sum<S: Simd, const N: usize>(s: S, x: &Tile<S, N>) -> Folded {
     let mut acc = x[0];
     for &x in &x[1..] {
         acc = s.add(acc, x);
@@ -349,13 +349,10 @@ impl<S: Simd, const N: usize> Part<S> for Pad<'_, N> {
     }
 }
 
-/// What a single [`Simd::Folded`] comes to.
+/// What a single [`Folded`] comes to.
 #[inline(always)]
-pub(crate) fn single<F: Pod>(folded: F, f: impl Fn(f32, f32) -> f32) -> f32 {
-    let folded: &[f32] = bytemuck::try_cast_slice(core::slice::from_ref(&folded)).unwrap_or(&[]);
-    let mut lanes = [0.0; LANES / 2];
-    let mut len = folded.len().min(lanes.len());
-    copy(part_mut(&mut lanes, 0..len), folded);
+pub(crate) fn single(mut lanes: Folded, f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut len = lanes.len();
     while len > 1 {
         len /= 2;
         for i in 0..len {

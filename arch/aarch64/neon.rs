@@ -360,9 +360,6 @@ impl Neon {
 }
 
 impl Simd for Neon {
-    type Folded = Folded;
-    type FoldedWords = FoldedWords;
-    type LookedUp = LookedUp;
     type Narrower = Infallible;
     type Scratch = [[f32; LANES]; 2 * BLOCK];
     type Words = [[i16; LANES]; 2 * BLOCK];

@@ -288,9 +288,6 @@ fn bit_of_each(a: [v128; 8]) -> u32 {
 }
 
 impl Simd for Simd128 {
-    type Folded = Folded;
-    type FoldedWords = FoldedWords;
-    type LookedUp = LookedUp;
     type Narrower = Infallible;
     type Scratch = [[f32; LANES]; 2 * BLOCK];
     type Words = [[i16; LANES]; 2 * BLOCK];

@@ -495,9 +495,6 @@ impl Avx2 {
 }
 
 impl Simd for Avx2 {
-    type Folded = Folded;
-    type FoldedWords = FoldedWords;
-    type LookedUp = LookedUp;
     type Narrower = Infallible;
     type Scratch = [[f32; LANES]; 2 * BLOCK];
     type Words = [[i16; LANES]; 2 * BLOCK];

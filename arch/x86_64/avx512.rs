@@ -5,21 +5,16 @@
 
 use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
-use crate::arch::{BLOCK, LANES, LINE, Line, Part, Scales, Simd, array, first_of, one_at, walsh, word_signs};
+use crate::arch::{
+    BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Scales, Simd, array, first_of, one_at,
+    walsh,
+};
 
 /// Proof that the machine has AVX-512 F, BW, VL, VBMI, VNNI and GFNI, and what AVX2's token proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Avx512(Avx2);
 
 impl Avx512 {
-    /// Words are not folded one by one: a register is one vector.
-    #[inline(always)]
-    fn folded_words(self, a: __m512i) -> [i16; LANES] {
-        let mut lanes = [0; LANES];
-        self.store_h(a, &mut lanes);
-        lanes
-    }
-
     /// The token, where the machine has the instructions.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
@@ -49,30 +44,54 @@ macro_rules! each {
     };
 }
 
-/// The first fold, to a register: lanes 16 apart are registers apart.
+/// The halves of a register.
+macro_rules! halves {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64::<1>(a)]
+    }};
+}
+
+/// The first two folds, to a register of AVX2: lanes 16 apart are registers apart, and lanes 8 apart halves.
 macro_rules! fold {
-    ($f:ident, $a:expr) => {{
-        let mut lanes = [0.0; 16];
-        // SAFETY: AVX-512 by the token; the array has the 16 floats that are written.
-        unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), $f($a[0], $a[1])) };
+    ($f:ident, $of_halves:ident, $a:expr) => {{
+        let mut lanes = [0.0; 8];
+        // SAFETY: AVX-512 by the token; the array has the eight floats that are written.
+        unsafe {
+            let a = halves!(_mm512_castps_si512($f($a[0], $a[1])));
+            let a = $of_halves(_mm256_castsi256_ps(a[0]), _mm256_castsi256_ps(a[1]));
+            _mm256_storeu_ps(lanes.as_mut_ptr(), a);
+        }
         lanes
     }};
 }
 
-/// The last four folds of sixteen vectors, transposed: each fold takes two registers of one, two, four or eight at once.
+/// What sixteen tiles were folded to, of 32 bytes each, two in a register: eight apart, since a load of two would wait until
+/// what was stored last is in memory.
+macro_rules! loaded_by_two {
+    ($a:expr) => {
+        array!(8, i => joined!(
+            _mm256_loadu_si256($a[i].as_ptr().cast()),
+            _mm256_loadu_si256($a[i + 8].as_ptr().cast())
+        ))
+    };
+}
+
+/// In which lane of what the eight of [`loaded_by_two`] come to each tile is.
+macro_rules! order_of_tiles {
+    () => {
+        _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15)
+    };
+}
+
+/// The last three folds of sixteen vectors, transposed: each fold takes two registers of two, four or eight at once.
 macro_rules! reduce {
     ($f:ident, $a:expr) => {{
-        let a: &[[f32; 16]; BLOCK] = $a;
+        let a: &[Folded; BLOCK] = $a;
         let mut reduced = [0.0; BLOCK];
-        // SAFETY: AVX-512 by the token; the arrays have the 16 floats that are read or written at a time.
+        // SAFETY: AVX-512 by the token; the arrays have the 8 or 16 floats that are read or written at a time.
         unsafe {
-            let two = array!(8, i => {
-                let a = [_mm512_loadu_ps(a[2 * i].as_ptr()), _mm512_loadu_ps(a[2 * i + 1].as_ptr())];
-                $f(
-                    _mm512_shuffle_f32x4::<0b01_00_01_00>(a[0], a[1]),
-                    _mm512_shuffle_f32x4::<0b11_10_11_10>(a[0], a[1]),
-                )
-            });
+            let two = loaded_by_two!(a).map(|two| _mm512_castsi512_ps(two));
             let four = array!(4, i => $f(
                 _mm512_shuffle_f32x4::<0b10_00_10_00>(two[2 * i], two[2 * i + 1]),
                 _mm512_shuffle_f32x4::<0b11_01_11_01>(two[2 * i], two[2 * i + 1])
@@ -88,9 +107,7 @@ macro_rules! reduce {
                 _mm512_shuffle_ps::<0b10_00_10_00>(eight[0], eight[1]),
                 _mm512_shuffle_ps::<0b11_01_11_01>(eight[0], eight[1]),
             );
-            // Each 128 bits have every fourth.
-            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-            _mm512_storeu_ps(reduced.as_mut_ptr(), _mm512_permutexvar_ps(order, sixteen));
+            _mm512_storeu_ps(reduced.as_mut_ptr(), _mm512_permutexvar_ps(order_of_tiles!(), sixteen));
         }
         reduced
     }};
@@ -131,20 +148,27 @@ macro_rules! pack_words {
     }};
 }
 
-/// The folds of sixteen vectors of words, transposed as by [`reduce`].
+/// Folds words to a register of AVX2.
+macro_rules! fold_words {
+    ($f:ident, $a:expr) => {{
+        let mut words = [0; 16];
+        // SAFETY: AVX-512 by the token; the array has the 16 words that are written.
+        unsafe {
+            let a = halves!($a);
+            _mm256_storeu_si256(words.as_mut_ptr().cast(), $f(a[0], a[1]));
+        }
+        words
+    }};
+}
+
+/// The other folds of sixteen vectors of words, transposed as by [`reduce`].
 macro_rules! reduce_words {
     ($f:ident, $a:expr) => {{
-        let a: &[[i16; LANES]; BLOCK] = $a;
+        let a: &[FoldedWords; BLOCK] = $a;
         let mut reduced = [0; BLOCK];
-        // SAFETY: AVX-512 by the token; the arrays have the 32 or 16 words that are read or written at a time.
+        // SAFETY: AVX-512 by the token; the arrays have the 16 words that are read or written at a time.
         unsafe {
-            let two = array!(8, i => {
-                let a = [_mm512_loadu_epi16(a[2 * i].as_ptr()), _mm512_loadu_epi16(a[2 * i + 1].as_ptr())];
-                $f(
-                    _mm512_shuffle_i64x2::<0b01_00_01_00>(a[0], a[1]),
-                    _mm512_shuffle_i64x2::<0b11_10_11_10>(a[0], a[1]),
-                )
-            });
+            let two = loaded_by_two!(a);
             let four = array!(4, i => $f(
                 _mm512_shuffle_i64x2::<0b10_00_10_00>(two[2 * i], two[2 * i + 1]),
                 _mm512_shuffle_i64x2::<0b11_01_11_01>(two[2 * i], two[2 * i + 1])
@@ -159,8 +183,7 @@ macro_rules! reduce_words {
             );
             // The other word of two, in the lower place.
             let sixteen = $f(sixteen, _mm512_rol_epi32::<16>(sixteen));
-            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-            let words = _mm512_cvtepi32_epi16(_mm512_permutexvar_epi32(order, sixteen));
+            let words = _mm512_cvtepi32_epi16(_mm512_permutexvar_epi32(order_of_tiles!(), sixteen));
             _mm256_storeu_si256(reduced.as_mut_ptr().cast(), words);
         }
         reduced
@@ -241,24 +264,26 @@ const fn word_at(at: usize, vectors: usize) -> usize {
     register | high << 3 | low << 5 | (at >> 2 & 1) << 2 | (at >> 1 & 1) << 4 | (at & 1) << 1
 }
 
-/// 1 and -1 by which the words of one vector are multiplied for a row of the matrix.
-static WORD_SIGNS: Aligned<[i16; LANES], { 2 * LANES }> =
-    Aligned(word_signs(array!(LANES, at => word_at(at, 1))));
+/// Bits of the words that [`Avx512::wht_words`] gives of one vector whose signs a row of the matrix changes: masks are a
+/// sixteenth of what factors would take of the cache.
+static WORD_SIGNS: [[u32; 1]; LANES] = sign_bits();
 
-/// The same of two vectors: a multiplication by what lies in memory is one operation, where masks are two.
-static PAIR_SIGNS: [Aligned<[i16; LANES], 2>; 2 * LANES] = {
-    let mut table = [const { Aligned([[0; LANES]; 2]) }; 2 * LANES];
+/// The same of two vectors.
+static PAIR_SIGNS: [[u32; 2]; 2 * LANES] = sign_bits();
+
+const fn sign_bits<const N: usize, const ROWS: usize>() -> [[u32; N]; ROWS] {
+    let mut table = [[0; N]; ROWS];
     let mut row = 0;
-    while row < table.len() {
+    while row < ROWS {
         let mut at = 0;
-        while at < 2 * LANES {
-            table[row].0[at / LANES][at % LANES] = if walsh(row, word_at(at, 2)) { -1 } else { 1 };
+        while at < N * LANES {
+            table[row][at / LANES] |= (walsh(row, word_at(at, N)) as u32) << (at % LANES);
             at += 1;
         }
         row += 1;
     }
     table
-};
+}
 
 /// Where the bytes of these words come from once they are packed, each 128 bits of which have eight of each register; one
 /// vector is packed beside itself.
@@ -437,8 +462,16 @@ macro_rules! exchange_words {
     }};
 }
 
-/// A stage of words between two registers, limited to i16.
+/// A stage of words between two registers.
 macro_rules! word_stage {
+    ($a:expr) => {{
+        let a = $a;
+        [_mm512_add_epi16(a[0], a[1]), _mm512_sub_epi16(a[0], a[1])]
+    }};
+}
+
+/// The same, limited to i16.
+macro_rules! limited_stage {
     ($a:expr) => {{
         let a = $a;
         [_mm512_adds_epi16(a[0], a[1]), _mm512_subs_epi16(a[0], a[1])]
@@ -684,9 +717,6 @@ impl Avx512 {
 }
 
 impl Simd for Avx512 {
-    type Folded = [f32; 16];
-    type FoldedWords = [i16; 32];
-    type LookedUp = [i32; 16];
     type Narrower = Narrower;
     type Scratch = [[f32; LANES]; 2 * BLOCK];
     type Words = [[i16; LANES]; 2 * BLOCK];
@@ -892,27 +922,27 @@ impl Simd for Avx512 {
         })
     }
     #[inline(always)]
-    fn fold_add(self, a: Self::F) -> Self::Folded {
-        fold!(_mm512_add_ps, a)
+    fn fold_add(self, a: Self::F) -> Folded {
+        fold!(_mm512_add_ps, _mm256_add_ps, a)
     }
     #[inline(always)]
-    fn fold_min(self, a: Self::F) -> Self::Folded {
-        fold!(_mm512_min_ps, a)
+    fn fold_min(self, a: Self::F) -> Folded {
+        fold!(_mm512_min_ps, _mm256_min_ps, a)
     }
     #[inline(always)]
-    fn fold_max(self, a: Self::F) -> Self::Folded {
-        fold!(_mm512_max_ps, a)
+    fn fold_max(self, a: Self::F) -> Folded {
+        fold!(_mm512_max_ps, _mm256_max_ps, a)
     }
     #[inline(always)]
-    fn reduce_add(self, a: &[Self::Folded; BLOCK]) -> [f32; BLOCK] {
+    fn reduce_add(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
         reduce!(_mm512_add_ps, a)
     }
     #[inline(always)]
-    fn reduce_min(self, a: &[Self::Folded; BLOCK]) -> [f32; BLOCK] {
+    fn reduce_min(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
         reduce!(_mm512_min_ps, a)
     }
     #[inline(always)]
-    fn reduce_max(self, a: &[Self::Folded; BLOCK]) -> [f32; BLOCK] {
+    fn reduce_max(self, a: &[Folded; BLOCK]) -> [f32; BLOCK] {
         reduce!(_mm512_max_ps, a)
     }
 
@@ -1029,11 +1059,9 @@ impl Simd for Avx512 {
         self.0.or_b(a, b)
     }
     #[inline(always)]
-    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> Self::LookedUp {
+    fn sums_looked_up<const N: usize>(self, tables: &[[i8; 16]; 2], at: [Self::B; N]) -> LookedUp {
         if N == 1 {
-            let mut folded = [0; 16];
-            folded[..8].copy_from_slice(&self.0.sums_looked_up(tables, at));
-            return folded;
+            return self.0.sums_looked_up(tables, at);
         }
         let sums = array!(2, i => {
             // SAFETY: AVX-512 by the token; the table has the 16 bytes that are read.
@@ -1050,27 +1078,22 @@ impl Simd for Avx512 {
                 sums
             })
         });
-        let mut folded = [0; 16];
-        // SAFETY: AVX-512 by the token; the array has the 64 bytes that are written.
+        let mut folded = [0; 8];
+        // SAFETY: AVX-512 by the token; the array has the 32 bytes that are written.
         unsafe {
             let both = _mm512_add_epi64(sums[0], _mm512_slli_epi64::<32>(sums[1]));
-            _mm512_storeu_epi32(folded.as_mut_ptr(), both);
+            let both = _mm256_add_epi64(_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64::<1>(both));
+            _mm256_storeu_epi32(folded.as_mut_ptr(), both);
         }
         folded
     }
     /// As AVX2's, of twice as many.
     #[inline(always)]
-    fn reduce_looked_up<const N: usize>(self, a: &[Self::LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
+    fn reduce_looked_up<const N: usize>(self, a: &[LookedUp; BLOCK]) -> [[i32; BLOCK]; 2] {
         let mut reduced = [[0; BLOCK]; 2];
         // SAFETY: AVX-512 by the token; the arrays have the 16 numbers that are read or written at a time.
         unsafe {
-            let two = array!(8, i => {
-                let a = [_mm512_loadu_epi32(a[2 * i].as_ptr()), _mm512_loadu_epi32(a[2 * i + 1].as_ptr())];
-                _mm512_add_epi64(
-                    _mm512_shuffle_i64x2::<0b01_00_01_00>(a[0], a[1]),
-                    _mm512_shuffle_i64x2::<0b11_10_11_10>(a[0], a[1]),
-                )
-            });
+            let two = loaded_by_two!(a);
             let four = array!(4, i => _mm512_add_epi64(
                 _mm512_shuffle_i64x2::<0b10_00_10_00>(two[2 * i], two[2 * i + 1]),
                 _mm512_shuffle_i64x2::<0b11_01_11_01>(two[2 * i], two[2 * i + 1])
@@ -1083,9 +1106,8 @@ impl Simd for Avx512 {
                 _mm512_shuffle_ps::<0b10_00_10_00>(eight[0], eight[1]),
                 _mm512_shuffle_ps::<0b11_01_11_01>(eight[0], eight[1]),
             ];
-            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             for (reduced, sums) in reduced.iter_mut().zip(sums) {
-                let sums = _mm512_permutexvar_epi32(order, _mm512_castps_si512(sums));
+                let sums = _mm512_permutexvar_epi32(order_of_tiles!(), _mm512_castps_si512(sums));
                 let sums = _mm512_sub_epi32(sums, _mm512_set1_epi32((64 * N * LANES) as i32));
                 _mm512_storeu_epi32(reduced.as_mut_ptr(), sums);
             }
@@ -1185,19 +1207,19 @@ impl Simd for Avx512 {
         avx512!(_mm512_mulhrs_epi16(a, b))
     }
     #[inline(always)]
-    fn fold_min_h(self, a: Self::H) -> Self::FoldedWords {
-        self.folded_words(a)
+    fn fold_min_h(self, a: Self::H) -> FoldedWords {
+        fold_words!(_mm256_min_epi16, a)
     }
     #[inline(always)]
-    fn fold_max_h(self, a: Self::H) -> Self::FoldedWords {
-        self.folded_words(a)
+    fn fold_max_h(self, a: Self::H) -> FoldedWords {
+        fold_words!(_mm256_max_epi16, a)
     }
     #[inline(always)]
-    fn reduce_min_h(self, a: &[Self::FoldedWords; BLOCK]) -> [i16; BLOCK] {
+    fn reduce_min_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
         reduce_words!(_mm512_min_epi16, a)
     }
     #[inline(always)]
-    fn reduce_max_h(self, a: &[Self::FoldedWords; BLOCK]) -> [i16; BLOCK] {
+    fn reduce_max_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
         reduce_words!(_mm512_max_epi16, a)
     }
     /// Each 128 bits have four lanes of either register: bits 3, 2, 4, 1 and 0 of a lane's number, from the highest of its
@@ -1222,11 +1244,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn wht_words<const N: usize>(self, mut a: [Self::H; N]) -> [Self::H; N] {
         if N == 1 {
-            let halves = [
-                avx512!(_mm512_castsi512_si256(a[0])),
-                avx512!(_mm512_extracti64x4_epi64::<1>(a[0])),
-            ];
-            let halves = self.0.wht_pair(halves);
+            let halves = self.0.wht_pair(avx512!(halves!(a[0])));
             a[0] = avx512!(joined!(halves[0], halves[1]));
             return a;
         }
@@ -1240,28 +1258,29 @@ impl Simd for Avx512 {
                 let a = word_stage!(*pair);
                 let a = word_stage!(exchange_words_8!(a));
                 let a = word_stage!(exchange_words_4!(a));
-                let a = word_stage!(exchange_words!(a));
-                let a = word_stage!(exchange_words!(a));
-                word_stage!(exchange_words!(a))
+                let a = if N == 4 {
+                    limited_stage!(exchange_words!(a))
+                } else {
+                    word_stage!(exchange_words!(a))
+                };
+                let a = limited_stage!(exchange_words!(a));
+                limited_stage!(exchange_words!(a))
             });
         }
         a
     }
     #[inline(always)]
     fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N] {
-        if N == 1 {
-            let signs = self.load_h(&WORD_SIGNS.0[row % WORD_SIGNS.0.len()]);
-            return array!(N, v => avx512!(_mm512_mullo_epi16(a[v], signs)));
-        }
-        let signs = &PAIR_SIGNS[row % PAIR_SIGNS.len()].0;
         array!(N, v => {
-            let flipped = avx512!(_mm512_mullo_epi16(a[v], self.load_h(&signs[v % 2])));
-            // Of four vectors bit 6 is the pair's.
-            if walsh(v / 2, row / PAIR_SIGNS.len()) {
-                avx512!(_mm512_sub_epi16(_mm512_setzero_si512(), flipped))
+            let bits = if N == 1 {
+                WORD_SIGNS[row % WORD_SIGNS.len()][0]
             } else {
-                flipped
-            }
+                PAIR_SIGNS[row % PAIR_SIGNS.len()][v % 2]
+            };
+            // Of four vectors bit 6 is the pair's.
+            let negated = if walsh(v / 2, row / PAIR_SIGNS.len()) { !bits } else { bits };
+            let (a, zero) = (a[v], self.splat_h(0));
+            avx512!(_mm512_mask_sub_epi16(a, negated, zero, a))
         })
     }
     #[inline(always)]

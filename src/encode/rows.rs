@@ -8,7 +8,9 @@ use core::ops::Range;
 
 use super::{EncodeStats, Plan};
 use crate::allocate::{self, End, RoughSums};
-use crate::arch::{BLOCK, Kernel, LANES, LINE, Part, Scalar, Simd, array, next_bit};
+use crate::arch::{
+    BLOCK, Folded, FoldedWords, Kernel, LANES, LINE, LookedUp, Part, Scalar, Simd, array, next_bit,
+};
 use crate::config::{Allocation, Config, Effort, Granularity, Rank, Rotation, Rounding};
 use crate::decode::portable;
 use crate::element::{Element, Elements, Lanes, with_elements};
@@ -56,8 +58,8 @@ struct Block<S: Simd, const N: usize> {
     /// Their coefficients; then codes with four fractional bits, of either, in the lower half of a tile's room.
     words: S::Words,
     /// What reductions are made from: folded numbers or words, or phases.
-    first: [S::Folded; BLOCK],
-    second: [S::Folded; BLOCK],
+    first: [Folded; BLOCK],
+    second: [Folded; BLOCK],
     /// Tiles.
     count: usize,
     /// Least and largest values: elements, or coefficients `H x' / G`.
@@ -209,7 +211,7 @@ impl<S: Simd, const N: usize> Block<S, N> {
 
     #[inline(always)]
     fn fold_word_bounds(&mut self, s: S, t: usize, words: &Words<S, N>) {
-        let (least, most): (&mut [S::FoldedWords; BLOCK], &mut [S::FoldedWords; BLOCK]) = (
+        let (least, most): (&mut [FoldedWords; BLOCK], &mut [FoldedWords; BLOCK]) = (
             bytemuck::cast_mut(&mut self.first),
             bytemuck::cast_mut(&mut self.second),
         );
@@ -233,7 +235,7 @@ impl<S: Simd, const N: usize> Block<S, N> {
         for &words in &words[1..] {
             peak = s.max_h(peak, s.abs_h(words));
         }
-        let peaks: &mut [S::FoldedWords; BLOCK] = bytemuck::cast_mut(&mut self.first);
+        let peaks: &mut [FoldedWords; BLOCK] = bytemuck::cast_mut(&mut self.first);
         peaks[t % BLOCK] = s.fold_max_h(peak);
     }
 
@@ -313,7 +315,7 @@ fn set_bits(mut bits: u32) -> impl Iterator<Item = usize> {
 }
 
 #[inline(always)]
-fn folded_words<S: Simd, const N: usize>(s: S, words: &Words<S, N>) -> (S::FoldedWords, S::FoldedWords) {
+fn folded_words<S: Simd, const N: usize>(s: S, words: &Words<S, N>) -> (FoldedWords, FoldedWords) {
     let (mut low, mut high) = (words[0], words[0]);
     for &words in &words[1..] {
         (low, high) = (s.min_h(low, words), s.max_h(high, words));
@@ -1438,7 +1440,7 @@ impl<S: Simd, const N: usize> Block<S, N> {
 
     #[inline(always)]
     fn set_phase(&mut self, s: S, t: usize, fractions: rotate::Codes<S, N>) {
-        let phases: &mut [S::LookedUp; BLOCK] = bytemuck::cast_mut(&mut self.first);
+        let phases: &mut [LookedUp; BLOCK] = bytemuck::cast_mut(&mut self.first);
         phases[t % BLOCK] = quantise::phase(s, fractions);
     }
 
