@@ -357,6 +357,8 @@ pub(crate) trait Simd: Copy {
     const VECTORS: bool = true;
     /// Whether there are registers for a tile's words while those of another are transformed.
     const WORDS_EARLY: bool = false;
+    /// Whether a row's peak is looked for between the stages of the row before, whose long chains leave a core idle.
+    const PEAK_EARLY: bool = false;
     /// Whether there are registers to begin two tiles before two others are ended, so that neither waits.
     const EARLY: bool = false;
 
@@ -407,6 +409,11 @@ pub(crate) trait Simd: Copy {
     /// Asks for the 64 bytes around an address, which may be any, or for none where the machine has no such hint.
     #[inline(always)]
     fn prefetch(self, _: *const u8) {}
+    /// Asks for a line as far as the second-level cache, which has room for what is wanted a row later.
+    #[inline(always)]
+    fn prefetch_far(self, at: *const u8) {
+        self.prefetch(at);
+    }
     fn splat(self, x: f32) -> Self::F;
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;

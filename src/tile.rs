@@ -49,6 +49,12 @@ impl Ahead {
         }
     }
 
+    /// Some tiles further on.
+    pub(crate) fn on(mut self, tiles: usize) -> Self {
+        self.first = self.first.wrapping_add(tiles * self.len);
+        self
+    }
+
     /// Goes on by a tile, of `N` vectors, and asks for its first or its second half. The first tile is left out, so that the
     /// first of a page is asked for before its page is read.
     #[inline(always)]
@@ -56,7 +62,7 @@ impl Ahead {
         self.first = self.first.wrapping_add(self.len);
         let half = self.first.wrapping_add(half * (self.len / 2));
         for line in 0..N {
-            s.prefetch(half.wrapping_add(line * (self.len / (2 * N))));
+            s.prefetch_far(half.wrapping_add(line * (self.len / (2 * N))));
         }
     }
 }

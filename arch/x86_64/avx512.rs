@@ -832,6 +832,10 @@ impl Simd for Avx512 {
         self.0.prefetch(at);
     }
     #[inline(always)]
+    fn prefetch_far(self, at: *const u8) {
+        self.0.prefetch_far(at);
+    }
+    #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         avx512!([_mm512_set1_ps(x); 2])
     }
@@ -1382,6 +1386,7 @@ impl Simd for Avx512 {
     const EXCHANGED: bool = true;
     const EARLY: bool = true;
     const WORDS_EARLY: bool = true;
+    const PEAK_EARLY: bool = true;
     /// What [`Avx512::sixteens`] gives, and which of two tiles it is.
     type Halfway<const N: usize> = ([__m512i; 2], usize);
     #[inline(always)]

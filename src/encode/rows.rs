@@ -414,6 +414,10 @@ impl<S: Simd, F: Statistic, const N: usize, const G: usize> Part<S> for Fill<'_,
             source.next
         };
         block.ahead = with_elements!(Elements, ahead.from(start * G), ahead => Ahead::new(ahead, G));
+        // Where a row's peak is looked for a row before, a block of it has to be there when this one is written.
+        if const { S::PEAK_EARLY } {
+            block.ahead = block.ahead.on(BLOCK);
+        }
         // Where no transform follows that could ask for them, and tiles are loaded to be encoded.
         let last = F::FOLDS && F::KEEPS && source.config.rotation == Rotation::Never;
         let ahead = last.then_some(block.ahead);
@@ -738,7 +742,7 @@ impl RankRows<'_> {
         for (index, key) in self.keys.iter_mut().enumerate() {
             let row = self.x.from(index * self.width).first(self.width);
             // What cannot be encoded is reported when the row is.
-            let Ok((scale, _)) = scale_row(s, row, self.exponents, extremes, 1, 0) else {
+            let Ok((scale, _)) = scale_row(s, row, self.exponents, extremes, 1, 0, None) else {
                 *key = [0; 4];
                 continue;
             };
@@ -880,6 +884,7 @@ impl EncodeRows<'_> {
         let layouts = [header.row_layout(false), header.row_layout(true)];
         let mut tiles = Block::<S, N>::new();
         let (mut x, mut out) = (self.x, self.out);
+        let mut peak = None;
         for index in self.rows {
             let hi = match header.encoding {
                 Encoding::RowMixed => frame::bit(map, index as usize),
@@ -895,10 +900,13 @@ impl EncodeRows<'_> {
                 index,
                 layout,
                 hi,
+                peak,
             };
-            if layout.len > 0 {
-                job.encode::<S, N, G>(s, row, x, block, &mut tiles, self.stats.as_deref_mut())?;
-            }
+            peak = if layout.len > 0 {
+                job.encode::<S, N, G>(s, row, x, block, &mut tiles, self.stats.as_deref_mut())?
+            } else {
+                None
+            };
             if let Some(stats) = self.stats.as_deref_mut() {
                 job.measure(row, block, stats);
             }
@@ -908,7 +916,7 @@ impl EncodeRows<'_> {
 }
 
 /// Finds the power of two that brings the row to about 1, and the base that its units count from.
-/// `width` is the least code width of the row, at least 1.
+/// `width` is the least code width of the row, at least 1; `peak` the row's [`PeakExponent`], where it is known.
 #[inline(always)]
 fn scale_row<'t, S: Simd>(
     s: S,
@@ -917,8 +925,12 @@ fn scale_row<'t, S: Simd>(
     (least, most): (i32, i32),
     width: u8,
     index: u32,
+    peak: Option<i32>,
 ) -> Result<(Scale<'t>, u8), EncodeError> {
-    let peak = s.outline(PeakExponent(row));
+    let peak = match peak {
+        Some(peak) => peak,
+        None => s.outline(PeakExponent(row)),
+    };
     // What no channel exceeds once its exponent is taken out. Little is lost where exponents are close: units span
     // 32 octaves.
     let mut octave = peak - least;
@@ -982,9 +994,12 @@ struct RowJob<'k> {
     index: u32,
     layout: RowLayout,
     hi: bool,
+    /// The row's, as [`PeakExponent`] has it, where it is known.
+    peak: Option<i32>,
 }
 
 impl RowJob<'_> {
+    /// Gives the peak of the next row, where there was time to look for it.
     #[inline(always)]
     fn encode<S: Simd, const N: usize, const G: usize>(
         &self,
@@ -994,7 +1009,7 @@ impl RowJob<'_> {
         block: &mut [u8],
         tiles: &mut Block<S, N>,
         mut stats: Option<&mut EncodeStats>,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<Option<i32>, EncodeError> {
         let header = &self.plan.header;
         let config = &self.plan.encoder.config;
         let narrowest = match header.encoding {
@@ -1009,6 +1024,7 @@ impl RowJob<'_> {
             self.plan.extremes,
             narrowest.max(1),
             self.index,
+            self.peak,
         )?;
         let units = Units::new(i32::from(base) - 129 - scale.exponent);
         let dither = match config.rounding {
@@ -1034,6 +1050,7 @@ impl RowJob<'_> {
             self.rank_tiles::<S, N, G>(s, &source, tiles, block);
         }
         source.next = next;
+        let mut next_peak = (S::PEAK_EARLY && next.len() >= x.len()).then_some(0);
         let (head, mut codes) = split_mut(block, self.layout.descriptors().end);
         let (head, descriptors) = split_mut(head, self.layout.descriptors().start);
         let map = part(head, self.layout.map());
@@ -1068,6 +1085,12 @@ impl RowJob<'_> {
                     config,
                     units,
                 });
+            }
+            // Loads that wait for a cache, while grids wait for one another.
+            if let Some(peak) = &mut next_peak {
+                let len = (count * G).min(x.len() - start * G);
+                let some = next.from(start * G).first(len);
+                *peak = s.outline(PeakExponent(some)).max(*peak);
             }
             if header.lo == 0 && tiles.widths.contains(&0) {
                 for t in tiles.tiles() {
@@ -1122,7 +1145,7 @@ impl RowJob<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(next_peak)
     }
 
     /// Writes the tile map. The keys live where the descriptors will.
