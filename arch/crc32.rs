@@ -1,12 +1,11 @@
-//! CRC-32 of IEEE 802.3, reflected: by carry-less multiplication where there is a level of it, which `crc32fast` finds
-//! with `std` only; by a table on bare metal, where `crc32fast`'s of 16 KiB is more than the rest of a decoder; else by
-//! `crc32fast`.
+//! CRC-32 of IEEE 802.3, reflected: by carry-less multiplication where there is a level of it and the machine has it, which
+//! `crc32fast` finds with `std` only; by a table on bare metal, where `crc32fast`'s of 16 KiB is more than the rest of a
+//! decoder; else by `crc32fast`, as on a Cortex-A72 that came without cryptography.
 
 /// The polynomial without its highest term; the highest bit is the constant term.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
 /// What four bits come to: a table of 64 bytes, where one for bytes would be an eighth of a decoder for microcontrollers.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
 static TABLE: [u32; 16] = {
     let mut table = [0; 16];
     let mut bits = 0;
@@ -28,7 +27,6 @@ pub(super) const fn shifted(mut x: u32, by: usize) -> u32 {
 }
 
 /// Continues `crc`, of which neither end is complemented, over `bytes`.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
 pub(crate) fn update(crc: u32, bytes: &[u8]) -> u32 {
     #[cfg(any(
         target_arch = "x86_64",
@@ -37,18 +35,27 @@ pub(crate) fn update(crc: u32, bytes: &[u8]) -> u32 {
     if let Some((crc, rest)) = super::carry_less::updated(crc, bytes) {
         return bytewise(crc, rest);
     }
-    bytewise(crc, bytes)
+    by_tables(crc, bytes)
 }
 
-/// Continues `crc`, of which neither end is complemented, over `bytes`.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none")))]
-pub(crate) fn update(crc: u32, bytes: &[u8]) -> u32 {
+/// [`update`] where there is no carry-less multiplication, or too little to multiply.
+#[cfg(not(target_os = "none"))]
+fn by_tables(crc: u32, bytes: &[u8]) -> u32 {
+    if bytes.len() < FEW {
+        return bytewise(crc, bytes);
+    }
     let mut hasher = crc32fast::Hasher::new_with_initial(!crc);
     hasher.update(bytes);
     !hasher.finalize()
 }
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_os = "none"))]
+/// Bytes of which a small table has the checksum before a large one is in the cache.
+#[cfg(not(target_os = "none"))]
+const FEW: usize = 64;
+
+#[cfg(target_os = "none")]
+use bytewise as by_tables;
+
 pub(super) fn bytewise(crc: u32, bytes: &[u8]) -> u32 {
     bytes.iter().fold(crc, |crc, &byte| {
         let crc = crc ^ u32::from(byte);
@@ -103,6 +110,11 @@ mod tests {
                     .iter()
                     .fold(crc, |crc, &byte| shifted(crc ^ u32::from(byte), 8));
                 assert_eq!(update(crc, bytes), by_definition, "{len} bytes from {start}");
+                assert_eq!(
+                    by_tables(crc, bytes),
+                    by_definition,
+                    "by tables, {len} bytes from {start}"
+                );
             }
         }
         assert_eq!(!update(!0, b"123456789"), 0xcbf4_3926);
