@@ -569,12 +569,13 @@ pub(crate) trait Simd: Copy {
     fn words<const N: usize>(self, a: [Self::F; N]) -> [Self::H; N];
     /// The first lane of what [`Simd::words`] gives that is `x`, which one is.
     fn first_word<const N: usize>(self, a: [Self::H; N], x: i16) -> usize;
-    /// Walsh-Hadamard transform of what [`Simd::words`] gives, all 32 N lanes of it, at most [`word_peak`] in magnitude, in another
-    /// order of the level's own.
+    /// Walsh-Hadamard transform of what [`Simd::words`] gives, all 32 N lanes of it, at most [`word_peak`] in magnitude, in
+    /// another order of the level's own.
     ///
-    /// Sums are limited to i16, which those of the first three stages need not be, nor those of the fourth of two vectors or more. A butterfly's terms are nowhere larger than what comes of them, so that where no
-    /// result is an end of i16, nothing was limited, and every order of the strides gives the same; where something was,
-    /// some result is an end of i16 at every level.
+    /// Sums are limited to i16, which those of the first three stages need not be, nor those of the fourth of two vectors
+    /// or more. A butterfly's terms are nowhere larger than what comes of them, so that where no result is an end of i16,
+    /// nothing was limited, and every order of the strides gives the same; where something was, some result is an end of
+    /// i16 at every level.
     fn wht_words<const N: usize>(self, a: [Self::H; N]) -> [Self::H; N];
     /// Changes signs of what [`Simd::wht_words`] gives by row `row` of the matrix, below 32 N; -2^15 stays.
     fn flip_words<const N: usize>(self, a: [Self::H; N], row: usize) -> [Self::H; N];

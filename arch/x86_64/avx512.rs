@@ -91,7 +91,8 @@ macro_rules! reduce {
         let mut reduced = [0.0; BLOCK];
         // SAFETY: AVX-512 by the token; the arrays have the 8 or 16 floats that are read or written at a time.
         unsafe {
-            let two = loaded_by_two!(a).map(|two| _mm512_castsi512_ps(two));
+            let two = loaded_by_two!(a);
+            let two = array!(8, i => _mm512_castsi512_ps(two[i]));
             let four = array!(4, i => $f(
                 _mm512_shuffle_f32x4::<0b10_00_10_00>(two[2 * i], two[2 * i + 1]),
                 _mm512_shuffle_f32x4::<0b11_01_11_01>(two[2 * i], two[2 * i + 1])
@@ -1086,8 +1087,8 @@ impl Simd for Avx512 {
         // SAFETY: AVX-512 by the token; the array has the 32 bytes that are written.
         unsafe {
             let both = _mm512_add_epi64(sums[0], _mm512_slli_epi64::<32>(sums[1]));
-            let both = _mm256_add_epi64(_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64::<1>(both));
-            _mm256_storeu_epi32(folded.as_mut_ptr(), both);
+            let both = halves!(both);
+            _mm256_storeu_si256(folded.as_mut_ptr().cast(), _mm256_add_epi64(both[0], both[1]));
         }
         folded
     }
@@ -1318,10 +1319,8 @@ impl Simd for Avx512 {
             let sums = array!(2, i => _mm512_add_epi8(l[i], n[i]));
             // The least of either, in a half of 128 bits each.
             let least = _mm512_min_epu8(sums[0], sums[1]);
-            let least = _mm256_min_epu8(
-                _mm512_castsi512_si256(least),
-                _mm512_extracti64x4_epi64::<1>(least),
-            );
+            let least = halves!(least);
+            let least = _mm256_min_epu8(least[0], least[1]);
             // As in AVX2's `least`.
             let least = _mm256_min_epu8(least, _mm256_srli_epi16::<8>(least));
             let least = [
@@ -1378,10 +1377,10 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn h_to_i(self, a: Self::H) -> Self::I {
-        avx512!([
-            _mm512_cvtepi16_epi32(_mm512_castsi512_si256(a)),
-            _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64::<1>(a)),
-        ])
+        avx512!({
+            let a = halves!(a);
+            [_mm512_cvtepi16_epi32(a[0]), _mm512_cvtepi16_epi32(a[1])]
+        })
     }
     const EXCHANGED: bool = true;
     const EARLY: bool = true;

@@ -338,9 +338,6 @@ pub(super) mod machine {
     pub(crate) unsafe fn _mm512_abs_epi16(a: __m512i) -> __m512i {
         zip::<i16, 32>(a, a, |a, _| a.wrapping_abs())
     }
-    pub(crate) unsafe fn _mm512_mullo_epi16(a: __m512i, b: __m512i) -> __m512i {
-        zip::<i16, 32>(a, b, i16::wrapping_mul)
-    }
     pub(crate) unsafe fn _mm512_adds_epi16(a: __m512i, b: __m512i) -> __m512i {
         zip::<i16, 32>(a, b, i16::saturating_add)
     }
