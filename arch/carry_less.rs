@@ -50,8 +50,24 @@ pub(super) trait CarryLess<const BYTES: usize>: Copy {
     fn load(self, bytes: &[u8; BYTES]) -> Self::Register;
     fn bytes(self, a: Self::Register) -> [u8; BYTES];
     fn xor(self, a: Self::Register, b: Self::Register) -> Self::Register;
-    /// Of each 16 bytes the lower half times the first factor, plus the upper half times the second.
-    fn multiplied(self, a: Self::Register, by: (u64, u64)) -> Self::Register;
+    #[inline(always)]
+    fn xor_three(self, a: Self::Register, b: Self::Register, c: Self::Register) -> Self::Register {
+        self.xor(self.xor(a, b), c)
+    }
+    /// Of each 16 bytes the lower half times the first factor, and the upper half times the second.
+    fn products(self, a: Self::Register, by: (u64, u64)) -> [Self::Register; 2];
+    /// The sum of the products.
+    #[inline(always)]
+    fn multiplied(self, a: Self::Register, by: (u64, u64)) -> Self::Register {
+        let [low, high] = self.products(a, by);
+        self.xor(low, high)
+    }
+    /// The sum of the products, carried on by `next`.
+    #[inline(always)]
+    fn carried(self, a: Self::Register, by: (u64, u64), next: Self::Register) -> Self::Register {
+        let [low, high] = self.products(a, by);
+        self.xor_three(low, high, next)
+    }
 }
 
 /// Registers, four at least, reduced to the one that leaves the same remainder from 0 as they do from `crc`: four sums
@@ -79,18 +95,18 @@ pub(super) fn fold<C: CarryLess<BYTES>, const BYTES: usize>(
     let (fours, ones) = registers.as_chunks::<4>();
     let (pairs, last) = fours.as_chunks();
     for [a, b] in pairs {
-        sums = array!(4, i => c.xor(c.multiplied(sums[i], by_four), c.load(&a[i])));
-        sums = array!(4, i => c.xor(c.multiplied(sums[i], by_four), c.load(&b[i])));
+        sums = array!(4, i => c.carried(sums[i], by_four, c.load(&a[i])));
+        sums = array!(4, i => c.carried(sums[i], by_four, c.load(&b[i])));
     }
     for four in last {
-        sums = array!(4, i => c.xor(c.multiplied(sums[i], by_four), c.load(&four[i])));
+        sums = array!(4, i => c.carried(sums[i], by_four, c.load(&four[i])));
     }
     let [mut sum, rest @ ..] = sums;
     for next in rest {
-        sum = c.xor(c.multiplied(sum, by_one), next);
+        sum = c.carried(sum, by_one, next);
     }
     for register in ones {
-        sum = c.xor(c.multiplied(sum, by_one), c.load(register));
+        sum = c.carried(sum, by_one, c.load(register));
     }
     c.bytes(sum)
 }

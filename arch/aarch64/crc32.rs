@@ -5,10 +5,15 @@ use core::arch::aarch64::*;
 use crate::arch::carry_less::{CarryLess, REGISTER, fold, remainder};
 
 cpufeatures::new!(detected, "aes");
+cpufeatures::new!(detected_three, "aes", "sha3");
 
 /// Proof that the machine has PMULL on 64 bits, which comes with its AES instructions.
 #[derive(Clone, Copy)]
 struct Pmull(());
+
+/// Proof that it has EOR3 as well, which comes with its SHA-3 instructions.
+#[derive(Clone, Copy)]
+struct PmullEor3(Pmull);
 
 /// `crc` continued over these registers, where the machine has the instruction.
 pub(in crate::arch) fn updated(
@@ -16,6 +21,10 @@ pub(in crate::arch) fn updated(
     first: &[[u8; REGISTER]; 4],
     registers: &[[u8; REGISTER]],
 ) -> Option<u32> {
+    if detected_three::get() {
+        // SAFETY: the machine has both instructions.
+        return Some(unsafe { enabled_three(PmullEor3(Pmull(())), crc, first, registers) });
+    }
     // SAFETY: the machine has the instruction.
     detected::get().then(|| unsafe { enabled(Pmull(()), crc, first, registers) })
 }
@@ -23,6 +32,16 @@ pub(in crate::arch) fn updated(
 #[target_feature(enable = "neon,aes")]
 fn enabled(pmull: Pmull, crc: u32, first: &[[u8; REGISTER]; 4], registers: &[[u8; REGISTER]]) -> u32 {
     remainder(pmull, &fold(pmull, crc, first, registers))
+}
+
+#[target_feature(enable = "neon,aes,sha3")]
+fn enabled_three(
+    pmull: PmullEor3,
+    crc: u32,
+    first: &[[u8; REGISTER]; 4],
+    registers: &[[u8; REGISTER]],
+) -> u32 {
+    remainder(pmull.0, &fold(pmull, crc, first, registers))
 }
 
 impl CarryLess<REGISTER> for Pmull {
@@ -46,18 +65,51 @@ impl CarryLess<REGISTER> for Pmull {
         unsafe { veorq_u8(a, b) }
     }
     #[inline(always)]
-    fn multiplied(self, a: uint8x16_t, by: (u64, u64)) -> uint8x16_t {
+    fn products(self, a: uint8x16_t, by: (u64, u64)) -> [uint8x16_t; 2] {
         // SAFETY: `self` proves that the machine has PMULL; NEON is this target's.
         unsafe { products(a, by) }
     }
 }
 
-/// In a function that has the instruction, or intrinsics are calls.
+impl CarryLess<REGISTER> for PmullEor3 {
+    type Register = uint8x16_t;
+
+    #[inline(always)]
+    fn load(self, bytes: &[u8; REGISTER]) -> uint8x16_t {
+        self.0.load(bytes)
+    }
+    #[inline(always)]
+    fn bytes(self, a: uint8x16_t) -> [u8; REGISTER] {
+        self.0.bytes(a)
+    }
+    #[inline(always)]
+    fn xor(self, a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+        self.0.xor(a, b)
+    }
+    #[inline(always)]
+    fn xor_three(self, a: uint8x16_t, b: uint8x16_t, c: uint8x16_t) -> uint8x16_t {
+        // SAFETY: `self` proves that the machine has EOR3; NEON is this target's.
+        unsafe { sum_of_three(a, b, c) }
+    }
+    #[inline(always)]
+    fn products(self, a: uint8x16_t, by: (u64, u64)) -> [uint8x16_t; 2] {
+        self.0.products(a, by)
+    }
+}
+
+// In functions that have the instructions, or intrinsics are calls.
+
+#[inline]
+#[target_feature(enable = "neon,sha3")]
+fn sum_of_three(a: uint8x16_t, b: uint8x16_t, c: uint8x16_t) -> uint8x16_t {
+    veor3q_u8(a, b, c)
+}
+
 #[inline]
 #[target_feature(enable = "neon,aes")]
-fn products(a: uint8x16_t, by: (u64, u64)) -> uint8x16_t {
+fn products(a: uint8x16_t, by: (u64, u64)) -> [uint8x16_t; 2] {
     let halves = vreinterpretq_u64_u8(a);
     let low = vmull_p64(vgetq_lane_u64::<0>(halves), by.0);
     let high = vmull_p64(vgetq_lane_u64::<1>(halves), by.1);
-    veorq_u8(vreinterpretq_u8_p128(low), vreinterpretq_u8_p128(high))
+    [vreinterpretq_u8_p128(low), vreinterpretq_u8_p128(high)]
 }

@@ -259,10 +259,30 @@ fn bytes_of(from: &[u8; 16]) -> uint8x16_t {
     unsafe { vld1q_u8(from.as_ptr()) }
 }
 
+/// The same table, of which the compiler does not know what is in it: it would load each row from a constant of its own, by
+/// two instructions.
+#[inline(always)]
+fn apart<T>(table: &T) -> &T {
+    let mut table = core::ptr::from_ref(table);
+    // SAFETY: there is no instruction, so nothing but the register that is named is read or written, and the reference is
+    // the one that was given.
+    unsafe {
+        asm!("/* {table} */", table = inout(reg) table, options(pure, nomem, nostack, preserves_flags));
+        &*table
+    }
+}
+
 /// The same register, of which the compiler does not know that the lanes are small: it would narrow the sums that widen,
 /// and take the halves of registers apart for that.
 #[inline(always)]
 fn opaque(mut a: int16x8_t) -> int16x8_t {
+    // SAFETY: there is no instruction, so nothing but the register that is named is read or written.
+    unsafe { asm!("/* {a:v} */", a = inout(vreg) a, options(pure, nomem, nostack, preserves_flags)) };
+    a
+}
+
+#[inline(always)]
+fn opaque_u8(mut a: uint8x16_t) -> uint8x16_t {
     // SAFETY: there is no instruction, so nothing but the register that is named is read or written.
     unsafe { asm!("/* {a:v} */", a = inout(vreg) a, options(pure, nomem, nostack, preserves_flags)) };
     a
@@ -1137,8 +1157,9 @@ impl Simd for Neon {
     #[inline(always)]
     fn packed_plus(self, packed: &[[u8; LANES / 2]; 2], x: f32) -> [Self::F; 2] {
         let nibbles = halves_of(packed);
-        let places = array!(4, i => bytes_of(&FLOAT_OF_BYTE[i]));
-        let (exponent, x) = neon!((vdupq_n_u8(EXPONENT), vdupq_n_f32(x - BIAS)));
+        let places = apart(&FLOAT_OF_BYTE);
+        let places = array!(4, i => bytes_of(&places[i]));
+        let (exponent, x) = neon!((opaque_u8(vdupq_n_u8(EXPONENT)), vdupq_n_f32(x - BIAS)));
         array!(2, v => array!(WIDE, i => neon!({
             let biased = vqtbl2q_u8(uint8x16x2_t(nibbles[2 * v + i / 4], exponent), places[i % 4]);
             vaddq_f32(vreinterpretq_f32_u8(biased), x)

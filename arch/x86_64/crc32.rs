@@ -47,14 +47,14 @@ impl CarryLess<REGISTER> for Clmul {
         unsafe { _mm_xor_si128(a, b) }
     }
     #[inline(always)]
-    fn multiplied(self, a: __m128i, by: (u64, u64)) -> __m128i {
+    fn products(self, a: __m128i, by: (u64, u64)) -> [__m128i; 2] {
         // SAFETY: `self` proves that the machine has PCLMULQDQ; every x86-64 has SSE2.
         unsafe {
             let by = _mm_set_epi64x(by.1 as i64, by.0 as i64);
-            _mm_xor_si128(
+            [
                 _mm_clmulepi64_si128::<0x00>(a, by),
                 _mm_clmulepi64_si128::<0x11>(a, by),
-            )
+            ]
         }
     }
 }
@@ -99,14 +99,14 @@ impl CarryLess<WIDE> for WideClmul {
         unsafe { _mm512_xor_si512(a, b) }
     }
     #[inline(always)]
-    fn multiplied(self, a: __m512i, by: (u64, u64)) -> __m512i {
+    fn products(self, a: __m512i, by: (u64, u64)) -> [__m512i; 2] {
         // SAFETY: `self` proves that the machine has VPCLMULQDQ and AVX-512 F.
         unsafe {
             let by = _mm512_set4_epi64(by.1 as i64, by.0 as i64, by.1 as i64, by.0 as i64);
-            _mm512_xor_si512(
+            [
                 _mm512_clmulepi64_epi128::<0x00>(a, by),
                 _mm512_clmulepi64_epi128::<0x11>(a, by),
-            )
+            ]
         }
     }
 }
