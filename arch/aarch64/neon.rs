@@ -281,6 +281,8 @@ fn opaque(mut a: int16x8_t) -> int16x8_t {
     a
 }
 
+/// The same register, which the compiler makes anew where it is used: of what two registers look up in, it would keep the
+/// pair in memory and put it back.
 #[inline(always)]
 fn opaque_u8(mut a: uint8x16_t) -> uint8x16_t {
     // SAFETY: there is no instruction, so nothing but the register that is named is read or written.
