@@ -357,6 +357,8 @@ pub(crate) trait Simd: Copy {
     const VECTORS: bool = true;
     /// Whether there are registers for a tile's words while those of another are transformed.
     const WORDS_EARLY: bool = false;
+    /// Whether the pivot of these is looked for as early.
+    const PIVOT_EARLY: bool = false;
     /// Whether a row's peak is looked for between the stages of the row before, whose long chains leave a core idle.
     const PEAK_EARLY: bool = false;
     /// Whether there are registers to begin two tiles before two others are ended, so that neither waits.

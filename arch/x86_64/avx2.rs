@@ -577,6 +577,7 @@ impl Simd for Avx2 {
     }
     const STREAMS: bool = true;
     const WORDS_EARLY: bool = true;
+    const PIVOT_EARLY: bool = true;
     #[inline(always)]
     fn stream(self, v: Self::F, to: &mut [f32; LANES]) {
         if !to.as_ptr().addr().is_multiple_of(LINE) {

@@ -568,20 +568,24 @@ fn transform_about_peaks<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>)
     let mut pivots = [0; BLOCK];
     let largest = rotate::word_of_peak(N * LANES) as i16;
     let extremes = array!(BLOCK, t => if -block.low[t] > block.high[t] { -largest } else { largest });
-    // Where there are registers, words and pivots are begun before the tile before is transformed, and need not be waited for.
+    // Where there are registers, words are begun before the tile before is transformed, and need not be waited for.
     // After the last tile they are some other's, as this is less than to ask.
     let mut next = begin_words(s, block, 0, factors[0]);
     let mut next_pivot = s.first_word(next, extremes[0]);
     for t in block.tiles() {
         if const { !S::WORDS_EARLY } {
             next = begin_words(s, block, t, factors[t]);
+        }
+        if const { !S::PIVOT_EARLY } {
             next_pivot = s.first_word(next, extremes[t]);
         }
         let (words, pivot) = (next, next_pivot);
         if const { S::WORDS_EARLY } {
             let later = (t + 1) % BLOCK;
             next = begin_words(s, block, later, factors[later]);
-            next_pivot = s.first_word(next, extremes[later]);
+            if const { S::PIVOT_EARLY } {
+                next_pivot = s.first_word(next, extremes[later]);
+            }
         }
         let words = s.flip_words(s.wht_words(words), pivot);
         pivots[t] = pivot as u8;
