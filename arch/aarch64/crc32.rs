@@ -7,11 +7,12 @@ use crate::arch::carry_less::{CarryLess, REGISTER, fold, remainder};
 cpufeatures::new!(detected, "aes");
 cpufeatures::new!(detected_three, "aes", "sha3");
 
-/// Proof that the machine has PMULL on 64 bits, which comes with its AES instructions.
+/// Proof that the machine has PMULL on 64 bits, which no machine has AES instructions without.
 #[derive(Clone, Copy)]
 struct Pmull(());
 
-/// Proof that it has EOR3 as well, which comes with its SHA-3 instructions.
+/// Proof that it has EOR3 as well, one of the SHA-3 instructions, which no machine has SHA-512's without. Some operating
+/// systems are asked for either.
 #[derive(Clone, Copy)]
 struct PmullEor3(Pmull);
 
