@@ -7,14 +7,11 @@ use crate::arch::carry_less::{CarryLess, REGISTER, fold, remainder};
 cpufeatures::new!(detected, "aes");
 cpufeatures::new!(detected_three, "aes", "sha3");
 
-/// Proof that the machine has PMULL on 64 bits, which no machine has AES instructions without.
+/// Proof that the machine has PMULL on 64 bits, which no machine has AES instructions without; and where `EOR3` is set, EOR3
+/// as well, one of the SHA-3 instructions, which no machine has SHA-512's without. Some operating systems are asked for
+/// either.
 #[derive(Clone, Copy)]
-struct Pmull(());
-
-/// Proof that it has EOR3 as well, one of the SHA-3 instructions, which no machine has SHA-512's without. Some operating
-/// systems are asked for either.
-#[derive(Clone, Copy)]
-struct PmullEor3(Pmull);
+struct Pmull<const EOR3: bool>(());
 
 /// `crc` continued over these registers, where the machine has the instruction.
 pub(in crate::arch) fn updated(
@@ -24,28 +21,28 @@ pub(in crate::arch) fn updated(
 ) -> Option<u32> {
     if detected_three::get() {
         // SAFETY: the machine has both instructions.
-        return Some(unsafe { enabled_three(PmullEor3(Pmull(())), crc, first, registers) });
+        return Some(unsafe { enabled_three(Pmull(()), crc, first, registers) });
     }
     // SAFETY: the machine has the instruction.
     detected::get().then(|| unsafe { enabled(Pmull(()), crc, first, registers) })
 }
 
 #[target_feature(enable = "neon,aes")]
-fn enabled(pmull: Pmull, crc: u32, first: &[[u8; REGISTER]; 4], registers: &[[u8; REGISTER]]) -> u32 {
+fn enabled(pmull: Pmull<false>, crc: u32, first: &[[u8; REGISTER]; 4], registers: &[[u8; REGISTER]]) -> u32 {
     remainder(pmull, &fold(pmull, crc, first, registers))
 }
 
 #[target_feature(enable = "neon,aes,sha3")]
 fn enabled_three(
-    pmull: PmullEor3,
+    pmull: Pmull<true>,
     crc: u32,
     first: &[[u8; REGISTER]; 4],
     registers: &[[u8; REGISTER]],
 ) -> u32 {
-    remainder(pmull.0, &fold(pmull, crc, first, registers))
+    remainder(pmull, &fold(pmull, crc, first, registers))
 }
 
-impl CarryLess<REGISTER> for Pmull {
+impl<const EOR3: bool> CarryLess<REGISTER> for Pmull<EOR3> {
     type Register = uint8x16_t;
 
     #[inline(always)]
@@ -66,35 +63,18 @@ impl CarryLess<REGISTER> for Pmull {
         unsafe { veorq_u8(a, b) }
     }
     #[inline(always)]
+    fn xor_three(self, a: uint8x16_t, b: uint8x16_t, c: uint8x16_t) -> uint8x16_t {
+        if EOR3 {
+            // SAFETY: `self` proves that the machine has EOR3; NEON is this target's.
+            unsafe { sum_of_three(a, b, c) }
+        } else {
+            self.xor(self.xor(a, b), c)
+        }
+    }
+    #[inline(always)]
     fn products(self, a: uint8x16_t, by: (u64, u64)) -> [uint8x16_t; 2] {
         // SAFETY: `self` proves that the machine has PMULL; NEON is this target's.
         unsafe { products(a, by) }
-    }
-}
-
-impl CarryLess<REGISTER> for PmullEor3 {
-    type Register = uint8x16_t;
-
-    #[inline(always)]
-    fn load(self, bytes: &[u8; REGISTER]) -> uint8x16_t {
-        self.0.load(bytes)
-    }
-    #[inline(always)]
-    fn bytes(self, a: uint8x16_t) -> [u8; REGISTER] {
-        self.0.bytes(a)
-    }
-    #[inline(always)]
-    fn xor(self, a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
-        self.0.xor(a, b)
-    }
-    #[inline(always)]
-    fn xor_three(self, a: uint8x16_t, b: uint8x16_t, c: uint8x16_t) -> uint8x16_t {
-        // SAFETY: `self` proves that the machine has EOR3; NEON is this target's.
-        unsafe { sum_of_three(a, b, c) }
-    }
-    #[inline(always)]
-    fn products(self, a: uint8x16_t, by: (u64, u64)) -> [uint8x16_t; 2] {
-        self.0.products(a, by)
     }
 }
 

@@ -259,19 +259,6 @@ fn bytes_of(from: &[u8; 16]) -> uint8x16_t {
     unsafe { vld1q_u8(from.as_ptr()) }
 }
 
-/// The same table, of which the compiler does not know what is in it: it would load each row from a constant of its own, by
-/// two instructions.
-#[inline(always)]
-fn apart<T>(table: &T) -> &T {
-    let mut table = core::ptr::from_ref(table);
-    // SAFETY: there is no instruction, so nothing but the register that is named is read or written, and the reference is
-    // the one that was given.
-    unsafe {
-        asm!("/* {table} */", table = inout(reg) table, options(pure, nomem, nostack, preserves_flags));
-        &*table
-    }
-}
-
 /// The same register, of which the compiler does not know that the lanes are small: it would narrow the sums that widen,
 /// and take the halves of registers apart for that.
 #[inline(always)]
@@ -281,19 +268,11 @@ fn opaque(mut a: int16x8_t) -> int16x8_t {
     a
 }
 
-/// The same register, which the compiler makes anew where it is used: of what two registers look up in, it would keep the
-/// pair in memory and put it back.
+/// The same address, of which the compiler does not know which it is: it would make each of some that are a distance apart anew,
+/// where an instruction that takes two registers apart moves its address on, and load each row of a table from a constant
+/// of its own.
 #[inline(always)]
-fn opaque_u8(mut a: uint8x16_t) -> uint8x16_t {
-    // SAFETY: there is no instruction, so nothing but the register that is named is read or written.
-    unsafe { asm!("/* {a:v} */", a = inout(vreg) a, options(pure, nomem, nostack, preserves_flags)) };
-    a
-}
-
-/// The same address, of which the compiler does not know how far it is from others: it would make each of them anew, where
-/// an instruction that takes two registers apart moves its address on.
-#[inline(always)]
-fn onward(mut at: *const u16) -> *const u16 {
+fn opaque_address<T>(mut at: *const T) -> *const T {
     // SAFETY: there is no instruction, so nothing but the register that is named is read or written.
     unsafe { asm!("/* {at} */", at = inout(reg) at, options(pure, nomem, nostack, preserves_flags)) };
     at
@@ -657,7 +636,7 @@ impl Simd for Neon {
             for i in 0..4 * x.len() {
                 // SAFETY: NEON is part of the target; four times eight floats are readable for each in the slice.
                 let halves = unsafe { vld2q_u16(at) };
-                at = onward(at.wrapping_add(16));
+                at = opaque_address(at.wrapping_add(16));
                 let (signed, unsigned) = &mut most[i % 2];
                 *signed = neon!(vmaxq_s16(*signed, vreinterpretq_s16_u16(halves.1)));
                 *unsigned = neon!(vmaxq_u16(*unsigned, halves.1));
@@ -1159,9 +1138,14 @@ impl Simd for Neon {
     #[inline(always)]
     fn packed_plus(self, packed: &[[u8; LANES / 2]; 2], x: f32) -> [Self::F; 2] {
         let nibbles = halves_of(packed);
-        let places = apart(&FLOAT_OF_BYTE);
-        let places = array!(4, i => bytes_of(&places[i]));
-        let (exponent, x) = neon!((opaque_u8(vdupq_n_u8(EXPONENT)), vdupq_n_f32(x - BIAS)));
+        let places = opaque_address(FLOAT_OF_BYTE.as_ptr());
+        // SAFETY: NEON is part of the target; the table has the 64 bytes that are read.
+        let places = unsafe { array!(4, i => vld1q_u8(places.add(i).cast())) };
+        // Opaque, or the compiler keeps it in memory as the second of two registers, and puts it back for every tile.
+        let exponent = neon!(vreinterpretq_u8_s16(opaque(vreinterpretq_s16_u8(vdupq_n_u8(
+            EXPONENT
+        )))));
+        let x = neon!(vdupq_n_f32(x - BIAS));
         array!(2, v => array!(WIDE, i => neon!({
             let biased = vqtbl2q_u8(uint8x16x2_t(nibbles[2 * v + i / 4], exponent), places[i % 4]);
             vaddq_f32(vreinterpretq_f32_u8(biased), x)
