@@ -429,6 +429,32 @@ pub(crate) trait Simd: Copy {
     fn gt(self, a: Self::F, b: Self::F) -> Self::I;
     /// Bit i is set where lane i of `a` is above that of `b`.
     fn above(self, a: Self::F, b: Self::F) -> u32;
+    /// The lanes of `a` where `narrow` is below `wide`, else those of `b`.
+    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F;
+    /// A number of each tile of a block, and zeros behind them.
+    #[inline(always)]
+    fn load_block(self, from: &[f32; BLOCK]) -> Self::F {
+        self.load(&array!(LANES, i => if i < BLOCK { from[i % BLOCK] } else { 0.0 }))
+    }
+    #[inline(always)]
+    fn store_block(self, a: Self::F) -> [f32; BLOCK] {
+        let mut lanes = [0.0; LANES];
+        self.store(a, &mut lanes);
+        array!(BLOCK, i => lanes[i])
+    }
+    /// The same of words.
+    #[inline(always)]
+    fn load_words(self, from: &[i16; BLOCK]) -> Self::F {
+        self.load_block(&array!(BLOCK, t => f32::from(from[t])))
+    }
+    /// The two bytes of each of `words`, the low one first, and behind them one of each of `bytes`.
+    #[inline(always)]
+    fn quads(self, words: &[i16; BLOCK], bytes: [&[u8; BLOCK]; 2]) -> [[u8; 4]; BLOCK] {
+        array!(BLOCK, t => {
+            let upper = u32::from(bytes[0][t]) << 16 | u32::from(bytes[1][t]) << 24;
+            (u32::from(words[t] as u16) | upper).to_le_bytes()
+        })
+    }
     /// Bit i is set where byte i is `least` or more.
     fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32;
     /// Bits of the lanes, reinterpreted.

@@ -215,6 +215,10 @@ impl Simd for Scalar {
         }
         mask
     }
+    #[inline(never)]
+    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        core::array::from_fn(|i| if narrow[i] < wide[i] { a[i] } else { b[i] })
+    }
     #[inline(always)]
     fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
         let mut mask = 0;

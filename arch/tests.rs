@@ -221,6 +221,36 @@ impl<S: Simd> Part<S> for Floats<'_> {
             mask(s.at_least(&bytes, least)),
             mask(Scalar.at_least(&bytes, least)),
         );
+        let wide = array!(LANES, i => if x[i].to_bits() % 4 == 0 { y[(i + 1) % LANES] } else { x[i] });
+        report.same(
+            "where_below",
+            f(
+                s,
+                s.where_below(s.load(&y), s.load(&wide), s.load(&x), s.load(&y)),
+            ),
+            f(Scalar, Scalar.where_below(y, wide, x, y)),
+        );
+        let block = array!(BLOCK, i => x[i]);
+        let whole = |lanes: [f32; BLOCK]| array!(LANES, i => lanes[i % BLOCK].to_bits());
+        report.same(
+            "load_block",
+            f(s, s.load_block(&block)),
+            f(Scalar, Scalar.load_block(&block)),
+        );
+        report.same("store_block", whole(s.store_block(s.load(&x))), whole(block));
+        let words = array!(BLOCK, i => y[i].to_bits() as i16);
+        let others = array!(BLOCK, i => x[i].to_bits() as u8);
+        let quads = |quads: [[u8; 4]; BLOCK]| array!(LANES, i => u32::from_be_bytes(quads[i % BLOCK]));
+        report.same(
+            "load_words",
+            f(s, s.load_words(&words)),
+            f(Scalar, Scalar.load_words(&words)),
+        );
+        report.same(
+            "quads",
+            quads(s.quads(&words, [&bytes, &others])),
+            quads(Scalar.quads(&words, [&bytes, &others])),
+        );
         report.same("splat", f(s, s.splat(x[0])), f(Scalar, Scalar.splat(x[0])));
         let mut halves = ([0; LANES], [0; LANES]);
         s.store_f16(s.load(&x), &mut halves.0);

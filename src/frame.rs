@@ -884,29 +884,8 @@ pub(crate) fn check_exponents<'a>(
     }
 }
 
-/// The bit of a descriptor's transform that says that the tile is rotated.
+/// The bit of a descriptor's transform that says that the tile is rotated; the others are the pivot.
 pub(crate) const ROTATED: u8 = 0x80;
-
-/// A descriptor of these fields; the transform is 0, or [`ROTATED`] and the pivot.
-#[inline(always)]
-const fn packed_descriptor(zero_point: i16, unit: u8, transform: u8) -> [u8; DESCRIPTOR_LEN] {
-    (zero_point as u16 as u32 | (unit as u32) << 16 | (transform as u32) << 24).to_le_bytes()
-}
-
-/// Descriptors of such fields.
-#[inline(always)]
-pub(crate) fn pack_descriptors<const TILES: usize>(
-    zero_points: &[i16; TILES],
-    units: &[u8; TILES],
-    transforms: &[u8; TILES],
-) -> [[u8; DESCRIPTOR_LEN]; TILES] {
-    // A loop of a known length, to where nothing else is: a compiler makes vectors of it, and asks nothing first.
-    let mut packed = [[0; DESCRIPTOR_LEN]; TILES];
-    for t in 0..TILES {
-        packed[t] = packed_descriptor(zero_points[t], units[t], transforms[t]);
-    }
-    packed
-}
 
 /// What a tile's descriptor says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -941,8 +920,13 @@ impl Descriptor {
 
     #[inline(always)]
     pub(crate) fn to_bytes(self) -> [u8; DESCRIPTOR_LEN] {
-        let transform = self.pivot.map_or(0, |pivot| ROTATED | pivot);
-        packed_descriptor(self.zero_point, self.unit, transform)
+        let [low, high] = self.zero_point.to_le_bytes();
+        [
+            low,
+            high,
+            self.unit,
+            self.pivot.map_or(0, |pivot| ROTATED | pivot),
+        ]
     }
 }
 

@@ -70,8 +70,10 @@ macro_rules! fold {
 macro_rules! halves {
     ($f:ident, $a:expr) => {{
         let a: &[Folded; BLOCK] = $a;
+        // An address of its own: two registers are loaded at once where they are near.
+        let a: *const f32 = opaque_address(a.as_ptr()).cast();
         // SAFETY: NEON is part of the target; each array has the eight floats that are read.
-        unsafe { array!(BLOCK, i => $f(vld1q_f32(a[i].as_ptr()), vld1q_f32(a[i].as_ptr().add(4)))) }
+        unsafe { array!(BLOCK, i => $f(vld1q_f32(a.add(8 * i)), vld1q_f32(a.add(8 * i + 4)))) }
     }};
 }
 
@@ -103,11 +105,12 @@ macro_rules! fold_words {
 macro_rules! reduce_words {
     ($f:ident, $pairs:ident, $a:expr) => {{
         let a: &[FoldedWords; BLOCK] = $a;
+        // As above.
+        let a: *const i16 = opaque_address(a.as_ptr()).cast();
         let mut reduced = [0; BLOCK];
         // SAFETY: NEON is part of the target; each array has the 16 words that are read or written.
         unsafe {
-            let eight =
-                array!(BLOCK, i => $f(vld1q_s16(a[i].as_ptr()), vld1q_s16(a[i].as_ptr().add(8))));
+            let eight = array!(BLOCK, i => $f(vld1q_s16(a.add(16 * i)), vld1q_s16(a.add(16 * i + 8))));
             let four = array!(BLOCK / 2, i => $pairs(eight[2 * i], eight[2 * i + 1]));
             let two = array!(BLOCK / 4, i => $pairs(four[2 * i], four[2 * i + 1]));
             for i in 0..BLOCK / 8 {
@@ -488,6 +491,51 @@ impl Simd for Neon {
     #[inline(always)]
     fn above(self, a: Self::F, b: Self::F) -> u32 {
         self.bit_of_each(self.gt(a, b))
+    }
+    #[inline(always)]
+    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        array!(WIDE, i => neon!(vbslq_f32(vcltq_f32(narrow[i], wide[i]), a[i], b[i])))
+    }
+    #[inline(always)]
+    fn load_block(self, from: &[f32; BLOCK]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: NEON is part of the target; 16 floats are readable behind the reference.
+        let lanes = unsafe { array!(BLOCK / 4, i => vld1q_f32(from.add(4 * i))) };
+        array!(WIDE, i => if i < BLOCK / 4 { lanes[i % (BLOCK / 4)] } else { neon!(vdupq_n_f32(0.0)) })
+    }
+    #[inline(always)]
+    fn store_block(self, a: Self::F) -> [f32; BLOCK] {
+        stored(array!(BLOCK / 4, i => a[i]))
+    }
+    #[inline(always)]
+    fn load_words(self, from: &[i16; BLOCK]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: NEON is part of the target; 16 words are readable behind the reference.
+        let words = unsafe { [vld1q_s16(from), vld1q_s16(from.add(8))] };
+        let zero = neon!(vdupq_n_s16(0));
+        self.to_float(self.h_to_i([words[0], words[1], zero, zero]))
+    }
+    #[inline(always)]
+    fn quads(self, words: &[i16; BLOCK], bytes: [&[u8; BLOCK]; 2]) -> [[u8; 4]; BLOCK] {
+        let (low, high) = (bytes_of(bytes[0]), bytes_of(bytes[1]));
+        let upper = neon!([
+            vreinterpretq_s16_u8(vzip1q_u8(low, high)),
+            vreinterpretq_s16_u8(vzip2q_u8(low, high)),
+        ]);
+        let mut quads = [[0; 4]; BLOCK];
+        let to = quads.as_flattened_mut().as_mut_ptr();
+        for (i, upper) in upper.into_iter().enumerate() {
+            // SAFETY: NEON is part of the target; 16 words are readable behind the reference, and 32 writable in the array.
+            unsafe {
+                let lower = vld1q_s16(words.as_ptr().add(8 * i));
+                vst1q_u8(to.add(32 * i), vreinterpretq_u8_s16(vzip1q_s16(lower, upper)));
+                vst1q_u8(
+                    to.add(32 * i + 16),
+                    vreinterpretq_u8_s16(vzip2q_s16(lower, upper)),
+                );
+            }
+        }
+        quads
     }
     #[inline(always)]
     fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {

@@ -380,6 +380,10 @@ impl Simd for Simd128 {
         bit_of_each(self.gt(a, b))
     }
     #[inline(always)]
+    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        array!(8, i => v128_bitselect(a[i], b[i], f32x4_lt(narrow[i], wide[i])))
+    }
+    #[inline(always)]
     fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
         // SAFETY: 16 bytes are readable behind the reference.
         let a = unsafe { load!(a.as_ptr()) };

@@ -660,6 +660,47 @@ impl Simd for Avx2 {
         self.bit_of_each(self.gt(a, b))
     }
     #[inline(always)]
+    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        array!(4, i => avx2!({
+            let below = _mm256_cmp_ps::<_CMP_LT_OQ>(narrow[i], wide[i]);
+            _mm256_blendv_ps(b[i], a[i], below)
+        }))
+    }
+    #[inline(always)]
+    fn load_block(self, from: &[f32; BLOCK]) -> Self::F {
+        let from = from.as_ptr();
+        // SAFETY: AVX2 by the token; 16 floats are readable behind the reference.
+        let lanes = unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] };
+        let zero = avx2!(_mm256_setzero_ps());
+        [lanes[0], lanes[1], zero, zero]
+    }
+    #[inline(always)]
+    fn store_block(self, a: Self::F) -> [f32; BLOCK] {
+        let mut to = [0.0; BLOCK];
+        for (i, a) in a.into_iter().take(2).enumerate() {
+            // SAFETY: AVX2 by the token; the array has the 16 floats that are written.
+            unsafe { _mm256_storeu_ps(to.as_mut_ptr().add(8 * i), a) };
+        }
+        to
+    }
+    #[inline(always)]
+    fn quads(self, words: &[i16; BLOCK], bytes: [&[u8; BLOCK]; 2]) -> [[u8; 4]; BLOCK] {
+        // SAFETY: AVX2 by the token; 16 bytes are readable behind either reference.
+        let [low, high] = unsafe { array!(2, i => _mm_loadu_si128(bytes[i].as_ptr().cast())) };
+        let upper = avx2!([_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high)]);
+        let mut quads = [[0; 4]; BLOCK];
+        let to = quads.as_flattened_mut().as_mut_ptr();
+        for (i, upper) in upper.into_iter().enumerate() {
+            // SAFETY: AVX2 by the token; 16 words are readable behind the reference, and 32 writable in the array.
+            unsafe {
+                let lower = _mm_loadu_si128(words.as_ptr().add(8 * i).cast());
+                _mm_storeu_si128(to.add(32 * i).cast(), _mm_unpacklo_epi16(lower, upper));
+                _mm_storeu_si128(to.add(32 * i + 16).cast(), _mm_unpackhi_epi16(lower, upper));
+            }
+        }
+        quads
+    }
+    #[inline(always)]
     fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
         // SAFETY: AVX2 by the token; the array has the 16 bytes that are read.
         let a = unsafe { _mm_loadu_si128(a.as_ptr().cast()) };

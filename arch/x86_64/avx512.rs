@@ -884,6 +884,30 @@ impl Simd for Avx512 {
         u32::from(masks[0]) | u32::from(masks[1]) << 16
     }
     #[inline(always)]
+    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        array!(2, i => avx512!({
+            let below = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(wide[i], narrow[i]);
+            let lanes = _mm512_mask_mov_epi32(_mm512_castps_si512(b[i]), below, _mm512_castps_si512(a[i]));
+            _mm512_castsi512_ps(lanes)
+        }))
+    }
+    #[inline(always)]
+    fn load_block(self, from: &[f32; BLOCK]) -> Self::F {
+        // SAFETY: AVX-512 by the token; 16 floats are readable behind the reference.
+        unsafe { [_mm512_loadu_ps(from.as_ptr()), _mm512_set1_ps(0.0)] }
+    }
+    #[inline(always)]
+    fn store_block(self, a: Self::F) -> [f32; BLOCK] {
+        let mut to = [0.0; BLOCK];
+        // SAFETY: AVX-512 by the token; the array has the 16 floats that are written.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), a[0]) };
+        to
+    }
+    #[inline(always)]
+    fn quads(self, words: &[i16; BLOCK], bytes: [&[u8; BLOCK]; 2]) -> [[u8; 4]; BLOCK] {
+        self.0.quads(words, bytes)
+    }
+    #[inline(always)]
     fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
         self.0.at_least(a, least)
     }

@@ -50,7 +50,8 @@ const fn tiles_in_block<S: Simd>(n: usize) -> usize {
     if tiles > BLOCK { BLOCK } else { tiles }
 }
 
-/// A block of tiles on their way through the stages. Aligned, as vectors that straddle two cache lines cost twice.
+/// A block of tiles on their way through the stages. Aligned, as vectors that straddle two cache lines cost twice; in an
+/// order that leaves the arrays of a number a tile aligned as well.
 #[repr(C, align(64))]
 struct Block<S: Simd, const N: usize> {
     /// The tiles' elements; then what is quantised of those that are not `worded`: coefficients where they are rotated.
@@ -60,24 +61,24 @@ struct Block<S: Simd, const N: usize> {
     /// What reductions are made from: folded numbers or words, or phases.
     first: [Folded; BLOCK],
     second: [Folded; BLOCK],
-    /// Tiles.
-    count: usize,
     /// Least and largest values: elements, or coefficients `H x' / G`.
     low: [f32; BLOCK],
     high: [f32; BLOCK],
-    /// As a descriptor has it: 0, or 0x80 and the pivot.
-    transforms: [u8; BLOCK],
-    /// A bit for each tile that is quantised from its words.
-    worded: u32,
     /// What a word of a coefficient is worth, and how many are 1.
     units: [f32; BLOCK],
     words_of_one: [f32; BLOCK],
-    widths: [u8; BLOCK],
     grids: Grids,
-    /// The tiles a row later.
-    ahead: Ahead,
+    /// As a descriptor has it: 0, or 0x80 and the pivot.
+    transforms: [u8; BLOCK],
+    widths: [u8; BLOCK],
     /// What is added to a tile's sixteenths before they are cut to codes.
     halves: [u8; BLOCK],
+    /// The tiles a row later.
+    ahead: Ahead,
+    /// Tiles.
+    count: usize,
+    /// A bit for each tile that is quantised from its words.
+    worded: u32,
     /// A bit for each tile that has sixteenths.
     cut: u32,
 }
@@ -89,17 +90,17 @@ impl<S: Simd, const N: usize> Block<S, N> {
             words: bytemuck::Zeroable::zeroed(),
             first: bytemuck::Zeroable::zeroed(),
             second: bytemuck::Zeroable::zeroed(),
-            count: 0,
             low: [0.0; BLOCK],
             high: [0.0; BLOCK],
-            transforms: [0; BLOCK],
-            worded: 0,
             units: [0.0; BLOCK],
             words_of_one: [0.0; BLOCK],
-            widths: [0; BLOCK],
             grids: Grids::new(),
-            ahead: Ahead::NOTHING,
+            transforms: [0; BLOCK],
+            widths: [0; BLOCK],
             halves: [0; BLOCK],
+            ahead: Ahead::NOTHING,
+            count: 0,
+            worded: 0,
             cut: 0,
         }
     }
@@ -220,13 +221,11 @@ impl<S: Simd, const N: usize> Block<S, N> {
 
     /// Least and largest words of what [`Block::fold_word_bounds`] saw.
     #[inline(always)]
-    fn reduce_word_bounds(&self, s: S) -> ([f32; BLOCK], [f32; BLOCK]) {
-        let low = s.reduce_min_h(bytemuck::cast_ref(&self.first));
-        let high = s.reduce_max_h(bytemuck::cast_ref(&self.second));
-        (
-            array!(BLOCK, t => f32::from(low[t])),
-            array!(BLOCK, t => f32::from(high[t])),
-        )
+    fn reduce_word_bounds(&self, s: S) -> WordBounds<S> {
+        WordBounds {
+            low: s.load_words(&s.reduce_min_h(bytemuck::cast_ref(&self.first))),
+            high: s.load_words(&s.reduce_max_h(bytemuck::cast_ref(&self.second))),
+        }
     }
 
     #[inline(always)]
@@ -302,6 +301,27 @@ impl<S: Simd, const N: usize> Block<S, N> {
             fit: config.fit,
             effort: config.effort,
         }
+    }
+}
+
+/// Least and largest words of a block of tiles, tiles as lanes.
+#[derive(Clone, Copy)]
+struct WordBounds<S: Simd> {
+    low: S::F,
+    high: S::F,
+}
+
+impl<S: Simd> WordBounds<S> {
+    #[inline(always)]
+    fn range(self, s: S) -> S::F {
+        s.sub(self.high, self.low)
+    }
+
+    /// `limited` for tiles of which some word was limited, see [`Simd::wht_words`], and `others` for the others.
+    #[inline(always)]
+    fn where_limited(self, s: S, limited: S::F, others: S::F) -> S::F {
+        let largest = s.max(self.high, s.sub(s.splat(0.0), self.low));
+        s.where_below(largest, s.splat(rotate::WORD_LIMIT), others, limited)
     }
 }
 
@@ -530,12 +550,14 @@ fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: 
         ahead.prefetch_next::<S, N>(s, 0);
         others[t] = tile::count_above(s, &block.elements(s, t), tau, peaks[t]);
     }
-    let mut alone = [0; BLOCK];
+    let mut alone = [0.0; BLOCK];
     for t in 0..BLOCK {
         let itself = u32::from(tau * peaks[t] > peaks[t]);
-        alone[t] = u8::from((peaks[t] > 0.0) & (tau < f32::INFINITY) & (others[t] == itself));
+        let is = (peaks[t] > 0.0) & (tau < f32::INFINITY) & (others[t] == itself);
+        alone[t] = if is { 1.0 } else { 0.0 };
     }
-    block.worded = s.at_least(&alone, 1);
+    let (none, alone) = (s.splat(0.0), s.load_block(&alone));
+    block.worded = s.above(alone, none);
     // Which ones is no branch's to guess.
     for t in set_bits(block.worded) {
         let x = block.elements(s, t);
@@ -545,8 +567,9 @@ fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: 
         block.fold_word_bounds(s, t, &words);
         block.transforms[t] = ROTATED | pivot as u8;
     }
-    let (low, high) = block.reduce_word_bounds(s);
-    block.take_words(s, &low, &high);
+    let words = block.reduce_word_bounds(s);
+    let ranges = words.where_limited(s, none, words.range(s));
+    block.take_words(s, words, ranges, (none, alone));
 }
 
 /// `1 / G`.
@@ -637,35 +660,20 @@ fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S,
 /// Chooses the transform of tiles of which the elements' bounds are known, and the words' folded.
 #[inline(always)]
 fn rotate_narrower<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, pivots: &[u8; BLOCK]) {
-    let (low, high) = block.reduce_word_bounds(s);
-    let (bounds, units) = ((block.low, block.high), block.units);
-    // Of a vector's lanes, of which there may be more.
-    let (mut ranges, mut wider) = ([0.0; LANES], [0.0; LANES]);
-    for t in 0..BLOCK {
-        // The ranges are compared in orthonormal units.
-        let range = (high[t] - low[t]) * (units[t] * root(N * LANES));
-        let heard = peak((bounds.0[t], bounds.1[t])) >= SILENCE;
-        ranges[t] = if heard & !limited(low[t], high[t]) {
-            range
-        } else {
-            f32::MAX
-        };
-        wider[t] = NARROWER * (bounds.1[t] - bounds.0[t]);
-    }
-    let mut transforms = [0; BLOCK];
-    for t in 0..BLOCK {
-        let rotated = u8::from(ranges[t] < wider[t]);
-        transforms[t] = rotated.wrapping_neg() & (ROTATED | pivots[t]);
-    }
-    block.transforms = transforms;
-    block.worded = s.above(s.load(&wider), s.load(&ranges));
-    block.take_words(s, &low, &high);
-}
-
-/// Whether some word between two was limited: see [`Simd::wht_words`].
-#[inline(always)]
-fn limited(low: f32, high: f32) -> bool {
-    (low <= -rotate::WORD_LIMIT) | (high >= rotate::WORD_LIMIT)
+    let words = block.reduce_word_bounds(s);
+    let (low, high) = (s.load_block(&block.low), s.load_block(&block.high));
+    // The ranges are compared in orthonormal units.
+    let units = s.mul(s.load_block(&block.units), s.splat(root(N * LANES)));
+    let never = s.splat(f32::MAX);
+    let narrow = words.where_limited(s, never, s.mul(words.range(s), units));
+    let peak = s.max(high, s.sub(s.splat(0.0), low));
+    let narrow = s.where_below(peak, s.splat(SILENCE), never, narrow);
+    let wide = s.mul(s.sub(high, low), s.splat(NARROWER));
+    block.worded = s.above(wide, narrow);
+    let rotated = s.low_bytes(s.gt(wide, narrow));
+    let transforms = s.or_b(s.repeat(pivots), s.splat_b(ROTATED));
+    s.store_or(s.and_b(rotated, transforms), &mut block.transforms);
+    block.take_words(s, words, words.range(s), (narrow, wide));
 }
 
 /// Puts the coefficients of rotated tiles, a bit for each, in the place of their elements.
@@ -1363,7 +1371,6 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             }
             return;
         }
-        let mut others = Grids::new();
         let kinds = quantise::fit_all(
             (&block.low, &block.high),
             &block.widths,
@@ -1371,7 +1378,6 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             units,
             self.config,
             &mut block.grids,
-            &mut others,
         );
         // Next to so wide a step words are no distance at all, or their distances are no words.
         let mut steps = [1.0; LANES];
@@ -1386,10 +1392,11 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             block.take_coefficients(s, silent);
         }
         for t in set_bits(kinds.two) {
+            let (_, _, other) = block.fitting(t, units, self.config).candidates();
             s.outline(ChooseGrid {
                 block: &mut *block,
                 t,
-                other: others.get(t),
+                other,
             });
         }
         let moved = kinds.moved;
@@ -1414,20 +1421,16 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
 }
 
 impl<S: Simd, const N: usize> Block<S, N> {
-    /// Takes the bounds of worded tiles from those of their words; the coefficients as they are of those whose words are too
-    /// few steps for their narrow range, or were limited.
+    /// Takes the bounds of worded tiles, of which `narrow` is below `wide`, from those of their words; the coefficients as they
+    /// are of those whose words are too few steps for their narrow range.
     #[inline(always)]
-    fn take_words(&mut self, s: S, low: &[f32; BLOCK], high: &[f32; BLOCK]) {
-        let (low, high, units, mut bounds) = (*low, *high, self.units, (self.low, self.high));
-        let mut coarse = [0; BLOCK];
-        for t in 0..BLOCK {
-            let worded = self.worded >> t & 1 != 0;
-            bounds.0[t] = if worded { low[t] * units[t] } else { bounds.0[t] };
-            bounds.1[t] = if worded { high[t] * units[t] } else { bounds.1[t] };
-            coarse[t] = u8::from((high[t] - low[t] < NARROWEST) | limited(low[t], high[t]));
+    fn take_words(&mut self, s: S, words: WordBounds<S>, ranges: S::F, (narrow, wide): (S::F, S::F)) {
+        let units = s.load_block(&self.units);
+        for (bounds, words) in [(&mut self.low, words.low), (&mut self.high, words.high)] {
+            let taken = s.where_below(narrow, wide, s.mul(words, units), s.load_block(bounds));
+            *bounds = s.store_block(taken);
         }
-        (self.low, self.high) = bounds;
-        let coarse = self.worded & s.at_least(&coarse, 1);
+        let coarse = self.worded & s.above(s.splat(NARROWEST), ranges);
         if coarse != 0 {
             self.take_coefficients(s, coarse);
         }
@@ -1534,7 +1537,7 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
     #[inline(always)]
     fn run(self, s: S) {
         let block = self.block;
-        copy_first(self.descriptors, &block.grids.describe(&block.transforms));
+        copy_first(self.descriptors, &block.grids.describe(s, &block.transforms));
         let (grids, mut ahead, widths) = (&block.grids, block.ahead, &block.widths);
         if let Some(dither) = self.dither {
             let mut codes = self.codes;
