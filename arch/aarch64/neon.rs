@@ -671,8 +671,17 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn powers_below(self, biased: i32, exponents: &[i8; LANES]) -> Self::F {
-        let (biased, exponents) = (neon!(vdupq_n_s16((biased << 7) as i16)), exponents_of(exponents));
-        widened(array!(4, i => neon!(vsubq_s16(biased, exponents[i]))))
+        let from = exponents.as_ptr();
+        // SAFETY: NEON is part of the target; 32 bytes are readable behind the reference.
+        let exponents = unsafe { [vld1q_s8(from), vld1q_s8(from.add(16))] };
+        // What there is to be is a byte.
+        let biased = neon!(vdupq_n_s8(biased as i8));
+        let powers = array!(2, i => neon!(vreinterpretq_u8_s8(vsubq_s8(biased, exponents[i]))));
+        widened(array!(4, i => neon!(vreinterpretq_s16_u16(if i % 2 == 0 {
+            vshll_n_u8::<7>(vget_low_u8(powers[i / 2]))
+        } else {
+            vshll_high_n_u8::<7>(powers[i / 2])
+        }))))
     }
     /// By the upper halves of floats, as signed numbers, of which the largest is positive, and unsigned ones, of which it is
     /// negative: magnitudes would be an operation more.
@@ -951,7 +960,8 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn load_h(self, from: &[i16; LANES]) -> Self::H {
-        let from = from.as_ptr();
+        // An address of its own: two registers are loaded at once where they are near it.
+        let from = opaque_address(from.as_ptr());
         // SAFETY: NEON is part of the target; 64 bytes are readable behind the reference.
         unsafe { array!(4, i => vld1q_s16(from.add(8 * i))) }
     }
