@@ -543,26 +543,17 @@ impl Grids {
         f32::from_bits(largest as u32)
     }
 
-    /// How many steps of tile `t` so much is.
+    /// How many steps the ranges of tiles are of which the bounds are given; none where codes reach too far for words, of which
+    /// so many are 1: where their middle is so far from zero, or a number within the bounds from the middle, with half a
+    /// step for what the zero point may be moved by.
     #[inline(always)]
-    pub(crate) fn in_steps(&self, t: usize, x: f32) -> f32 {
-        x * self.reciprocal[t % BLOCK]
-    }
-
-    /// How far from zero the middle of the codes of tile `t` is, or a number between these bounds from it, whichever is more;
-    /// with half a step for what the zero point may be moved by.
-    #[inline(always)]
-    pub(crate) fn reach(&self, t: usize, (low, high): (f32, f32)) -> f32 {
-        let t = t % BLOCK;
-        let centre = self.offset[t] + 8.0 * self.step[t];
-        let (below, above) = ((centre - low).abs(), (high - centre).abs());
-        let farthest = if below > above { below } else { above };
-        let reach = if farthest > centre.abs() {
-            farthest
-        } else {
-            centre.abs()
-        };
-        reach + 0.5 * self.step[t]
+    pub(crate) fn word_steps<S: Simd>(&self, s: S, [low, high]: [S::F; 2], words_of_one: S::F) -> S::F {
+        let step = s.load_block(&self.step);
+        let centre = s.add(s.load_block(&self.offset), s.mul(step, s.splat(8.0)));
+        let farthest = s.max(s.abs(s.sub(centre, low)), s.abs(s.sub(high, centre)));
+        let reach = s.add(s.max(farthest, s.abs(centre)), s.mul(step, s.splat(0.5)));
+        let steps = s.mul(s.sub(high, low), s.load_block(&self.reciprocal));
+        s.where_below(s.splat(f32::from(i16::MAX)), s.mul(reach, words_of_one), s.splat(0.0), steps)
     }
 
     #[inline(always)]
@@ -578,14 +569,22 @@ impl Grids {
 
     /// The grids for words of which one is worth `units`, and so many are 1. Gives codes in whole sixteenths, `more` added.
     #[inline(always)]
-    pub(crate) fn of_words(&self, units: &[f32; BLOCK], words: &[f32; BLOCK], more: f32) -> WordGrids {
-        let (mut factors, mut centres) = ([0.0; BLOCK], [0.0; BLOCK]);
-        for t in 0..BLOCK {
-            factors[t] = limited_zero_point(units[t] * (self.reciprocal[t] * (16.0 * 32768.0)));
-            // Half of a sixteenth more, as rounding takes it away: see [`Grids::finer`].
-            let centre = self.offset[t] + self.step[t] * ((128.5 - more) * (1.0 / 16.0));
-            centres[t] = limited_zero_point(centre * words[t]);
-        }
+    pub(crate) fn of_words<S: Simd>(
+        &self,
+        s: S,
+        units: &[f32; BLOCK],
+        words: &[f32; BLOCK],
+        more: f32,
+    ) -> WordGrids {
+        let reciprocals = s.mul(s.load_block(&self.reciprocal), s.splat(16.0 * 32768.0));
+        let factors = s.mul(s.load_block(units), reciprocals);
+        // Half of a sixteenth more, as rounding takes it away: see [`Grids::finer`].
+        let half = s.splat((128.5 - more) * (1.0 / 16.0));
+        let centre = s.add(s.load_block(&self.offset), s.mul(s.load_block(&self.step), half));
+        let centres = s.mul(centre, s.load_block(words));
+        let (least, most) = (s.splat(f32::from(i16::MIN)), s.splat(f32::from(i16::MAX)));
+        let factors = s.store_block(s.max(s.min(factors, most), least));
+        let centres = s.store_block(s.max(s.min(centres, most), least));
         let mut grids = WordGrids {
             factor: [0; BLOCK],
             centre: [0; BLOCK],

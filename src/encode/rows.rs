@@ -180,8 +180,8 @@ impl<S: Simd, const N: usize> Block<S, N> {
 
     /// The grids for words: see [`Grids::of_words`].
     #[inline(always)]
-    fn word_grids(&self, more: f32) -> WordGrids {
-        self.grids.of_words(&self.units, &self.words_of_one, more)
+    fn word_grids(&self, s: S, more: f32) -> WordGrids {
+        self.grids.of_words(s, &self.units, &self.words_of_one, more)
     }
 
     /// A tile's sixteenths, with what rounds them when they are cut.
@@ -1380,14 +1380,9 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             &mut block.grids,
         );
         // Next to so wide a step words are no distance at all, or their distances are no words.
-        let mut steps = [1.0; LANES];
-        for t in 0..BLOCK {
-            let bounds = (block.low[t], block.high[t]);
-            let near = block.grids.reach(t, bounds) * block.words_of_one[t] <= f32::from(i16::MAX);
-            let range = block.grids.in_steps(t, block.range(t));
-            steps[t] = if near { range } else { 0.0 };
-        }
-        let silent = block.worded & s.above(s.splat(1.0), s.load(&steps));
+        let bounds = [s.load_block(&block.low), s.load_block(&block.high)];
+        let steps = block.grids.word_steps(s, bounds, s.load_block(&block.words_of_one));
+        let silent = block.worded & s.above(s.splat(1.0), steps);
         if silent != 0 {
             block.take_coefficients(s, silent);
         }
@@ -1403,7 +1398,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
         if moved == 0 {
             return;
         }
-        let (finer, words) = (block.grids.finer(), block.word_grids(0.0));
+        let (finer, words) = (block.grids.finer(), block.word_grids(s, 0.0));
         // Those that are alike one after the other.
         let worded = block.worded;
         for t in set_bits(moved & worded) {
@@ -1558,7 +1553,7 @@ impl<S: Simd, const N: usize> Part<S> for Write<'_, '_, S, N> {
                 s.prefetch(lines.as_ptr().wrapping_add(BEFORE_WRITTEN + line * LINE));
             }
         }
-        let words = block.word_grids(quantise::HALF);
+        let words = block.word_grids(s, quantise::HALF);
         let all = (1u32 << block.tiles().end) - 1;
         let (worded, cut) = (block.worded, block.cut);
         // Tiles that are written alike are written one after the other, as no branch could guess which these are. Not
