@@ -101,37 +101,85 @@ pub(crate) fn estimate(
         first: step / 2,
         step,
     };
-    let mut sum = 0i64;
-    let mut heard = 0i64;
-    let mut loudest = 0;
+    let mut all = Levels::default();
     for start in (0..width as usize).step_by(run) {
         let means = part_mut(scratch, 0..run.min(width as usize - start));
         find_means(&sample, start, means);
-        for mean in means {
-            let level = i64::from(mean.to_bits());
-            sum += level;
-            heard += i64::from(level > 0);
-            loudest = loudest.max(level);
-        }
+        let some = level.run(Sum { means });
+        all.sum += some.sum;
+        all.heard += some.heard;
+        all.loudest = all.loudest.max(some.loudest);
     }
-    if heard == 0 {
+    let Some(typical) = all.sum.checked_div(u64::from(all.heard)) else {
         return;
-    }
-    let typical = sum.div_euclid(heard.max(1));
+    };
     for (i, table) in table.chunks_mut(run).enumerate() {
         let means = part_mut(scratch, 0..table.len());
         if run < width as usize {
             find_means(&sample, i * run, means);
         }
-        for (k, mean) in table.iter_mut().zip(means) {
-            let level = i64::from(mean.to_bits());
+        level.run(Halve {
+            means,
+            typical: typical as i32,
+            table,
+        });
+    }
+    level.run(Shift {
+        table,
+        quiet: all.loudest < 1f32.to_bits(),
+    });
+}
+
+/// What there is of the bits of means, see [`channel_means`].
+#[derive(Default)]
+struct Levels {
+    sum: u64,
+    /// Channels that are not silent.
+    heard: u32,
+    loudest: u32,
+}
+
+/// Takes [`Levels`] of means.
+struct Sum<'k> {
+    means: &'k [f32],
+}
+
+impl Kernel for Sum<'_> {
+    type Output = Levels;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> Levels {
+        let mut levels = Levels::default();
+        for mean in self.means {
+            let level = mean.to_bits();
+            levels.sum += u64::from(level);
+            levels.heard += u32::from(level > 0);
+            levels.loudest = levels.loudest.max(level);
+        }
+        levels
+    }
+}
+
+/// Half the distances in octaves of means from the typical one, to the nearest integer.
+struct Halve<'k> {
+    means: &'k [f32],
+    typical: i32,
+    table: &'k mut [i8],
+}
+
+impl Kernel for Halve<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for (k, mean) in self.table.iter_mut().zip(self.means) {
+            let level = mean.to_bits() as i32;
+            // Within i32: neither is negative, and the typical one is no less than its share of the loudest.
+            let half = level.wrapping_sub(self.typical).wrapping_add(1 << 23) >> 24;
             // A channel of which nothing was heard is taken for a typical one.
-            if level > 0 {
-                *k = ((level - typical + (1 << 23)) >> 24) as i8;
-            }
+            *k = if level > 0 { half as i8 } else { 0 };
         }
     }
-    shift(table, loudest < i64::from(1f32.to_bits()));
 }
 
 /// See [`channel_means`].
@@ -214,15 +262,26 @@ fn add_tail<E: Element>(tail: &[E], each: f32, means: &mut [f32]) {
 
 /// Moves the table so that taking it out shrinks loud tensors and magnifies quiet ones: neither leaves
 /// the range of f32.
-fn shift(table: &mut [i8], quiet: bool) {
-    let (low, high) = extremes(Some(table));
-    let origin = if quiet { high } else { low };
-    for k in table {
-        *k = (i32::from(*k) - origin).clamp(i32::from(EXPONENT_MIN), 126) as i8;
+struct Shift<'k> {
+    table: &'k mut [i8],
+    quiet: bool,
+}
+
+impl Kernel for Shift<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let (low, high) = extremes(Some(self.table));
+        let origin = if self.quiet { high } else { low };
+        for k in self.table {
+            *k = (i32::from(*k) - origin).clamp(i32::from(EXPONENT_MIN), 126) as i8;
+        }
     }
 }
 
 /// The least and the largest exponent of a table; 0 and 0 where there is none.
+#[inline]
 pub(crate) fn extremes(table: Option<&[i8]>) -> (i32, i32) {
     let Some(table @ [_, ..]) = table else {
         return (0, 0);

@@ -553,7 +553,12 @@ impl Grids {
         let farthest = s.max(s.abs(s.sub(centre, low)), s.abs(s.sub(high, centre)));
         let reach = s.add(s.max(farthest, s.abs(centre)), s.mul(step, s.splat(0.5)));
         let steps = s.mul(s.sub(high, low), s.load_block(&self.reciprocal));
-        s.where_below(s.splat(f32::from(i16::MAX)), s.mul(reach, words_of_one), s.splat(0.0), steps)
+        s.where_below(
+            s.splat(f32::from(i16::MAX)),
+            s.mul(reach, words_of_one),
+            s.splat(0.0),
+            steps,
+        )
     }
 
     #[inline(always)]

@@ -1381,7 +1381,9 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
         );
         // Next to so wide a step words are no distance at all, or their distances are no words.
         let bounds = [s.load_block(&block.low), s.load_block(&block.high)];
-        let steps = block.grids.word_steps(s, bounds, s.load_block(&block.words_of_one));
+        let steps = block
+            .grids
+            .word_steps(s, bounds, s.load_block(&block.words_of_one));
         let silent = block.worded & s.above(s.splat(1.0), steps);
         if silent != 0 {
             block.take_coefficients(s, silent);
