@@ -447,6 +447,13 @@ pub(crate) trait Simd: Copy {
     fn load_words(self, from: &[i16; BLOCK]) -> Self::F {
         self.load_block(&array!(BLOCK, t => f32::from(from[t])))
     }
+    /// [`Simd::above`] of a number of each tile.
+    #[inline(always)]
+    fn above_block(self, a: Self::F, b: Self::F) -> u32 {
+        self.above(a, b) & ((1 << BLOCK) - 1)
+    }
+    /// The bytes of tiles whose bits are set, and zeros in the place of the others.
+    fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK];
     /// The two bytes of each of `words`, the low one first, and behind them one of each of `bytes`.
     #[inline(always)]
     fn quads(self, words: &[i16; BLOCK], bytes: [&[u8; BLOCK]; 2]) -> [[u8; 4]; BLOCK] {

@@ -219,6 +219,10 @@ impl Simd for Scalar {
     fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
         core::array::from_fn(|i| if narrow[i] < wide[i] { a[i] } else { b[i] })
     }
+    #[inline(never)]
+    fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK] {
+        core::array::from_fn(|t| if bits >> t & 1 == 1 { bytes[t] } else { 0 })
+    }
     #[inline(always)]
     fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
         let mut mask = 0;

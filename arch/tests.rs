@@ -242,6 +242,17 @@ impl<S: Simd> Part<S> for Floats<'_> {
         let others = array!(BLOCK, i => x[i].to_bits() as u8);
         let quads = |quads: [[u8; 4]; BLOCK]| array!(LANES, i => u32::from_be_bytes(quads[i % BLOCK]));
         report.same(
+            "above_block",
+            mask(s.above_block(s.load(&x), s.load(&y))),
+            mask(Scalar.above_block(x, y)),
+        );
+        let chosen = |bytes: [u8; BLOCK]| array!(LANES, i => u32::from(bytes[i % BLOCK]));
+        report.same(
+            "bytes_where",
+            chosen(s.bytes_where(y[0].to_bits(), &others)),
+            chosen(Scalar.bytes_where(y[0].to_bits(), &others)),
+        );
+        report.same(
             "load_words",
             f(s, s.load_words(&words)),
             f(Scalar, Scalar.load_words(&words)),

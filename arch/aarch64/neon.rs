@@ -516,6 +516,31 @@ impl Simd for Neon {
         self.to_float(self.h_to_i([words[0], words[1], zero, zero]))
     }
     #[inline(always)]
+    fn above_block(self, a: Self::F, b: Self::F) -> u32 {
+        let above = neon!(array!(BLOCK / 4, i => vcgtq_f32(a[i], b[i])));
+        let bits = bytes_of(&LANE_BITS);
+        neon!({
+            let low = vuzp1q_u16(vreinterpretq_u16_u32(above[0]), vreinterpretq_u16_u32(above[1]));
+            let high = vuzp1q_u16(vreinterpretq_u16_u32(above[2]), vreinterpretq_u16_u32(above[3]));
+            let set = vandq_u8(
+                vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)),
+                bits,
+            );
+            u32::from(vaddv_u8(vget_low_u8(set))) | u32::from(vaddv_u8(vget_high_u8(set))) << 8
+        })
+    }
+    #[inline(always)]
+    fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK] {
+        let mut chosen = [0; BLOCK];
+        let (bytes, lanes) = (bytes_of(bytes), bytes_of(&LANE_BITS));
+        // SAFETY: NEON is part of the target; the array has the 16 bytes that are written.
+        unsafe {
+            let bits = vcombine_u8(vdup_n_u8(bits as u8), vdup_n_u8((bits >> 8) as u8));
+            vst1q_u8(chosen.as_mut_ptr(), vandq_u8(bytes, vtstq_u8(bits, lanes)));
+        }
+        chosen
+    }
+    #[inline(always)]
     fn quads(self, words: &[i16; BLOCK], bytes: [&[u8; BLOCK]; 2]) -> [[u8; 4]; BLOCK] {
         let (low, high) = (bytes_of(bytes[0]), bytes_of(bytes[1]));
         let upper = neon!([

@@ -384,6 +384,17 @@ impl Simd for Simd128 {
         array!(8, i => v128_bitselect(a[i], b[i], f32x4_lt(narrow[i], wide[i])))
     }
     #[inline(always)]
+    fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK] {
+        let lanes = u64x2(0x8040_2010_0804_0201, 0x8040_2010_0804_0201);
+        let each = u64x2(0x0101_0101_0101_0101, 0x0101_0101_0101_0101);
+        let bits = i64x2_mul(u64x2(u64::from(bits & 0xff), u64::from(bits >> 8 & 0xff)), each);
+        let set = i8x16_eq(v128_and(bits, lanes), lanes);
+        let mut chosen = [0; BLOCK];
+        // SAFETY: 16 bytes are readable behind the reference, and writable in the array.
+        unsafe { v128_store(chosen.as_mut_ptr().cast(), v128_and(load!(bytes.as_ptr()), set)) };
+        chosen
+    }
+    #[inline(always)]
     fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
         // SAFETY: 16 bytes are readable behind the reference.
         let a = unsafe { load!(a.as_ptr()) };

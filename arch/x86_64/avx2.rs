@@ -684,6 +684,25 @@ impl Simd for Avx2 {
         to
     }
     #[inline(always)]
+    fn above_block(self, a: Self::F, b: Self::F) -> u32 {
+        let above = array!(2, i => avx2!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[i], b[i]))));
+        above[0] as u32 | (above[1] as u32) << 8
+    }
+    #[inline(always)]
+    fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK] {
+        let mut chosen = [0; BLOCK];
+        // SAFETY: AVX2 by the token; 16 bytes are readable behind the reference, and writable in the array.
+        unsafe {
+            let halves = _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+            let lanes = _mm_set1_epi64x(0x8040_2010_0804_0201u64 as i64);
+            let bits = _mm_shuffle_epi8(_mm_cvtsi32_si128(bits as i32), halves);
+            let set = _mm_cmpeq_epi8(_mm_and_si128(bits, lanes), lanes);
+            let lanes = _mm_and_si128(set, _mm_loadu_si128(bytes.as_ptr().cast()));
+            _mm_storeu_si128(chosen.as_mut_ptr().cast(), lanes);
+        }
+        chosen
+    }
+    #[inline(always)]
     fn quads(self, words: &[i16; BLOCK], bytes: [&[u8; BLOCK]; 2]) -> [[u8; 4]; BLOCK] {
         // SAFETY: AVX2 by the token; 16 bytes are readable behind either reference.
         let [low, high] = unsafe { array!(2, i => _mm_loadu_si128(bytes[i].as_ptr().cast())) };

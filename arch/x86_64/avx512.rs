@@ -904,6 +904,20 @@ impl Simd for Avx512 {
         to
     }
     #[inline(always)]
+    fn above_block(self, a: Self::F, b: Self::F) -> u32 {
+        avx512!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a[0], b[0])).into()
+    }
+    #[inline(always)]
+    fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK] {
+        let mut chosen = [0; BLOCK];
+        // SAFETY: AVX-512 by the token; 16 bytes are readable behind the reference, and writable in the array.
+        unsafe {
+            let lanes = _mm_maskz_mov_epi8(bits as __mmask16, _mm_loadu_si128(bytes.as_ptr().cast()));
+            _mm_storeu_si128(chosen.as_mut_ptr().cast(), lanes);
+        }
+        chosen
+    }
+    #[inline(always)]
     fn quads(self, words: &[i16; BLOCK], bytes: [&[u8; BLOCK]; 2]) -> [[u8; 4]; BLOCK] {
         self.0.quads(words, bytes)
     }

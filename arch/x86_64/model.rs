@@ -157,6 +157,12 @@ pub(super) mod machine {
     pub(crate) unsafe fn _mm512_set1_epi32(x: i32) -> __m512i {
         wide([x; 16])
     }
+    pub(crate) unsafe fn _mm_maskz_mov_epi8(k: __mmask16, a: __m128i) -> __m128i {
+        let a: [i8; 16] = cast(a);
+        cast(core::array::from_fn::<i8, 16, _>(|i| {
+            if k >> i & 1 == 1 { a[i] } else { 0 }
+        }))
+    }
     pub(crate) unsafe fn _mm512_maskz_set1_epi32(k: __mmask16, x: i32) -> __m512i {
         blend::<i32, 16>(k.into(), wide([0i32; 16]), wide([x; 16]))
     }

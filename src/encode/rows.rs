@@ -557,7 +557,7 @@ fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: 
         alone[t] = if is { 1.0 } else { 0.0 };
     }
     let (none, alone) = (s.splat(0.0), s.load_block(&alone));
-    block.worded = s.above(alone, none);
+    block.worded = s.above_block(alone, none);
     // Which ones is no branch's to guess.
     for t in set_bits(block.worded) {
         let x = block.elements(s, t);
@@ -669,10 +669,8 @@ fn rotate_narrower<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, pivot
     let peak = s.max(high, s.sub(s.splat(0.0), low));
     let narrow = s.where_below(peak, s.splat(SILENCE), never, narrow);
     let wide = s.mul(s.sub(high, low), s.splat(NARROWER));
-    block.worded = s.above(wide, narrow);
-    let rotated = s.low_bytes(s.gt(wide, narrow));
-    let transforms = s.or_b(s.repeat(pivots), s.splat_b(ROTATED));
-    s.store_or(s.and_b(rotated, transforms), &mut block.transforms);
+    block.worded = s.above_block(wide, narrow);
+    block.transforms = s.bytes_where(block.worded, &array!(BLOCK, t => ROTATED | pivots[t]));
     block.take_words(s, words, words.range(s), (narrow, wide));
 }
 
@@ -1384,7 +1382,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
         let steps = block
             .grids
             .word_steps(s, bounds, s.load_block(&block.words_of_one));
-        let silent = block.worded & s.above(s.splat(1.0), steps);
+        let silent = block.worded & s.above_block(s.splat(1.0), steps);
         if silent != 0 {
             block.take_coefficients(s, silent);
         }
@@ -1427,7 +1425,7 @@ impl<S: Simd, const N: usize> Block<S, N> {
             let taken = s.where_below(narrow, wide, s.mul(words, units), s.load_block(bounds));
             *bounds = s.store_block(taken);
         }
-        let coarse = self.worded & s.above(s.splat(NARROWEST), ranges);
+        let coarse = self.worded & s.above_block(s.splat(NARROWEST), ranges);
         if coarse != 0 {
             self.take_coefficients(s, coarse);
         }
