@@ -6,7 +6,7 @@ use core::arch::asm;
 use core::arch::x86_64::*;
 use core::convert::Infallible;
 
-use super::Asked;
+use super::{Asked, align_frame};
 use crate::arch::{
     BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Scales, Simd, array, first_of, nibbles,
     one_at, sign_row, walsh, word_signs,
@@ -508,6 +508,7 @@ impl Simd for Avx2 {
         #[inline(never)]
         #[target_feature(enable = "avx2,f16c,fma,bmi1,bmi2,popcnt")]
         fn enabled<P: Part<Avx2>>(token: Avx2, part: P) -> P::Output {
+            align_frame();
             part.run(token)
         }
         // SAFETY: a token exists only where `detect` saw the features that `enabled` requires.

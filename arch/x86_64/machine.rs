@@ -5,7 +5,7 @@ pub(super) use core::arch::x86_64::*;
 
 use core::arch::asm;
 
-use super::Asked;
+use super::{Asked, align_frame};
 use crate::arch::{Part, Simd};
 
 cpufeatures::new!(features, "avx512f", "avx512bw", "avx512vl", "avx512vbmi", "gfni");
@@ -54,5 +54,6 @@ impl Narrower {
 #[inline(never)]
 #[target_feature(enable = "avx2,f16c,bmi1,bmi2,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi,avx512vnni,gfni")]
 pub(super) fn enabled<S: Simd, P: Part<S>>(s: S, part: P) -> P::Output {
+    align_frame();
     part.run(s)
 }

@@ -8,8 +8,22 @@ mod machine;
 #[cfg(test)]
 pub(super) mod model;
 
+use core::arch::asm;
 use core::arch::x86_64::{__cpuid_count, CpuidResult};
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU8, Ordering};
+
+use crate::arch::Line;
+
+/// Aligns the stack frame of the function that this is inlined into to a line. The compiler keeps vectors that it has no
+/// registers for at multiples of 16 bytes, where every second of some, in every second process, lies across two lines:
+/// loads wait until such a store has left the core.
+#[inline(always)]
+fn align_frame() {
+    let line = MaybeUninit::<Line>::uninit();
+    // SAFETY: there is no instruction, so nothing is read or written; what has an address is on the stack, aligned.
+    unsafe { asm!("/* {} */", in(reg) line.as_ptr(), options(readonly, nostack, preserves_flags)) };
+}
 
 /// Whether the machine has a feature that `cpufeatures` does not know: 0 for not asked yet, 1 for no, 2 for yes. Asking takes
 /// a microsecond where a hypervisor answers.
