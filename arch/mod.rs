@@ -208,6 +208,53 @@ macro_rules! array {
 }
 pub(crate) use array;
 
+/// [`Simd::T`] as the first lanes of a vector.
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "wasm32", target_feature = "simd128"),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+))]
+macro_rules! tiles_are_lanes {
+    () => {
+        type T = Self::F;
+
+        #[inline(always)]
+        fn splat_t(self, x: f32) -> Self::T {
+            self.splat(x)
+        }
+        #[inline(always)]
+        fn add_t(self, a: Self::T, b: Self::T) -> Self::T {
+            self.add(a, b)
+        }
+        #[inline(always)]
+        fn sub_t(self, a: Self::T, b: Self::T) -> Self::T {
+            self.sub(a, b)
+        }
+        #[inline(always)]
+        fn mul_t(self, a: Self::T, b: Self::T) -> Self::T {
+            self.mul(a, b)
+        }
+        #[inline(always)]
+        fn min_t(self, a: Self::T, b: Self::T) -> Self::T {
+            self.min(a, b)
+        }
+        #[inline(always)]
+        fn max_t(self, a: Self::T, b: Self::T) -> Self::T {
+            self.max(a, b)
+        }
+        #[inline(always)]
+        fn abs_t(self, a: Self::T) -> Self::T {
+            self.abs(a)
+        }
+    };
+}
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "wasm32", target_feature = "simd128"),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+))]
+pub(crate) use tiles_are_lanes;
+
 /// Whether the Sylvester matrix has -1 in row `row` and column `column`: a Walsh function's sign.
 pub(crate) const fn walsh(row: usize, column: usize) -> bool {
     (row & column).count_ones() % 2 == 1
@@ -429,29 +476,23 @@ pub(crate) trait Simd: Copy {
     fn gt(self, a: Self::F, b: Self::F) -> Self::I;
     /// Bit i is set where lane i of `a` is above that of `b`.
     fn above(self, a: Self::F, b: Self::F) -> u32;
-    /// The lanes of `a` where `narrow` is below `wide`, else those of `b`.
-    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F;
-    /// A number of each tile of a block, and zeros behind them.
-    #[inline(always)]
-    fn load_block(self, from: &[f32; BLOCK]) -> Self::F {
-        self.load(&array!(LANES, i => if i < BLOCK { from[i % BLOCK] } else { 0.0 }))
-    }
-    #[inline(always)]
-    fn store_block(self, a: Self::F) -> [f32; BLOCK] {
-        let mut lanes = [0.0; LANES];
-        self.store(a, &mut lanes);
-        array!(BLOCK, i => lanes[i])
-    }
-    /// The same of words.
-    #[inline(always)]
-    fn load_words(self, from: &[i16; BLOCK]) -> Self::F {
-        self.load_block(&array!(BLOCK, t => f32::from(from[t])))
-    }
-    /// [`Simd::above`] of a number of each tile.
-    #[inline(always)]
-    fn above_block(self, a: Self::F, b: Self::F) -> u32 {
-        self.above(a, b) & ((1 << BLOCK) - 1)
-    }
+    /// A number of each tile of a block.
+    type T: Copy;
+    fn load_t(self, from: &[f32; BLOCK]) -> Self::T;
+    fn store_t(self, a: Self::T) -> [f32; BLOCK];
+    /// Of words.
+    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T;
+    fn splat_t(self, x: f32) -> Self::T;
+    fn add_t(self, a: Self::T, b: Self::T) -> Self::T;
+    fn sub_t(self, a: Self::T, b: Self::T) -> Self::T;
+    fn mul_t(self, a: Self::T, b: Self::T) -> Self::T;
+    fn min_t(self, a: Self::T, b: Self::T) -> Self::T;
+    fn max_t(self, a: Self::T, b: Self::T) -> Self::T;
+    fn abs_t(self, a: Self::T) -> Self::T;
+    /// Those of `a` where `narrow` is below `wide`, else those of `b`.
+    fn where_below(self, narrow: Self::T, wide: Self::T, a: Self::T, b: Self::T) -> Self::T;
+    /// Bit t is set where the number of tile t is above that of `b`.
+    fn above_t(self, a: Self::T, b: Self::T) -> u32;
     /// The bytes of tiles whose bits are set, and zeros in the place of the others.
     fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK];
     /// The two bytes of each of `words`, the low one first, and behind them one of each of `bytes`.

@@ -215,9 +215,55 @@ impl Simd for Scalar {
         }
         mask
     }
-    #[inline(never)]
-    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
-        core::array::from_fn(|i| if narrow[i] < wide[i] { a[i] } else { b[i] })
+    type T = [f32; BLOCK];
+
+    #[inline(always)]
+    fn load_t(self, from: &[f32; BLOCK]) -> Self::T {
+        *from
+    }
+    #[inline(always)]
+    fn store_t(self, a: Self::T) -> [f32; BLOCK] {
+        a
+    }
+    #[inline(always)]
+    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T {
+        from.map(f32::from)
+    }
+    #[inline(always)]
+    fn splat_t(self, x: f32) -> Self::T {
+        [x; BLOCK]
+    }
+    #[inline(always)]
+    fn add_t(self, a: Self::T, b: Self::T) -> Self::T {
+        core::array::from_fn(|t| a[t] + b[t])
+    }
+    #[inline(always)]
+    fn sub_t(self, a: Self::T, b: Self::T) -> Self::T {
+        core::array::from_fn(|t| a[t] - b[t])
+    }
+    #[inline(always)]
+    fn mul_t(self, a: Self::T, b: Self::T) -> Self::T {
+        core::array::from_fn(|t| a[t] * b[t])
+    }
+    #[inline(always)]
+    fn min_t(self, a: Self::T, b: Self::T) -> Self::T {
+        core::array::from_fn(|t| if a[t] < b[t] { a[t] } else { b[t] })
+    }
+    #[inline(always)]
+    fn max_t(self, a: Self::T, b: Self::T) -> Self::T {
+        core::array::from_fn(|t| if a[t] > b[t] { a[t] } else { b[t] })
+    }
+    #[inline(always)]
+    fn abs_t(self, a: Self::T) -> Self::T {
+        a.map(f32::abs)
+    }
+    #[inline(always)]
+    fn where_below(self, narrow: Self::T, wide: Self::T, a: Self::T, b: Self::T) -> Self::T {
+        core::array::from_fn(|t| if narrow[t] < wide[t] { a[t] } else { b[t] })
+    }
+    #[inline(always)]
+    fn above_t(self, a: Self::T, b: Self::T) -> u32 {
+        (0..BLOCK).fold(0, |bits, t| bits | u32::from(a[t] > b[t]) << t)
     }
     #[inline(never)]
     fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK] {

@@ -221,31 +221,23 @@ impl<S: Simd> Part<S> for Floats<'_> {
             mask(s.at_least(&bytes, least)),
             mask(Scalar.at_least(&bytes, least)),
         );
-        let wide = array!(LANES, i => if x[i].to_bits() % 4 == 0 { y[(i + 1) % LANES] } else { x[i] });
+        let first = |lanes: &[f32; LANES]| array!(BLOCK, i => lanes[i]);
+        let whole = |lanes: [f32; BLOCK]| array!(LANES, i => lanes[i % BLOCK].to_bits());
+        let wide = array!(BLOCK, i => if x[i].to_bits() % 4 == 0 { y[i + 1] } else { x[i] });
+        let (p, q) = (first(&x), first(&y));
+        let [p_t, q_t, wide_t] = [s.load_t(&p), s.load_t(&q), s.load_t(&wide)];
+        report.same("load_t, store_t", whole(s.store_t(p_t)), whole(p));
+        report.same("splat_t", whole(s.store_t(s.splat_t(p[0]))), whole([p[0]; BLOCK]));
+        report.same("abs_t", whole(s.store_t(s.abs_t(p_t))), whole(Scalar.abs_t(p)));
         report.same(
             "where_below",
-            f(
-                s,
-                s.where_below(s.load(&y), s.load(&wide), s.load(&x), s.load(&y)),
-            ),
-            f(Scalar, Scalar.where_below(y, wide, x, y)),
+            whole(s.store_t(s.where_below(q_t, wide_t, p_t, q_t))),
+            whole(Scalar.where_below(q, wide, p, q)),
         );
-        let block = array!(BLOCK, i => x[i]);
-        let whole = |lanes: [f32; BLOCK]| array!(LANES, i => lanes[i % BLOCK].to_bits());
-        report.same(
-            "load_block",
-            f(s, s.load_block(&block)),
-            f(Scalar, Scalar.load_block(&block)),
-        );
-        report.same("store_block", whole(s.store_block(s.load(&x))), whole(block));
+        report.same("above_t", mask(s.above_t(p_t, q_t)), mask(Scalar.above_t(p, q)));
         let words = array!(BLOCK, i => y[i].to_bits() as i16);
         let others = array!(BLOCK, i => x[i].to_bits() as u8);
         let quads = |quads: [[u8; 4]; BLOCK]| array!(LANES, i => u32::from_be_bytes(quads[i % BLOCK]));
-        report.same(
-            "above_block",
-            mask(s.above_block(s.load(&x), s.load(&y))),
-            mask(Scalar.above_block(x, y)),
-        );
         let chosen = |bytes: [u8; BLOCK]| array!(LANES, i => u32::from(bytes[i % BLOCK]));
         report.same(
             "bytes_where",
@@ -253,9 +245,9 @@ impl<S: Simd> Part<S> for Floats<'_> {
             chosen(Scalar.bytes_where(y[0].to_bits(), &others)),
         );
         report.same(
-            "load_words",
-            f(s, s.load_words(&words)),
-            f(Scalar, Scalar.load_words(&words)),
+            "words_to_t",
+            whole(s.store_t(s.words_to_t(&words))),
+            whole(Scalar.words_to_t(&words)),
         );
         report.same(
             "quads",
@@ -277,6 +269,33 @@ impl<S: Simd> Part<S> for Floats<'_> {
 
         // Finite, and so no difference of infinities.
         let (x, y) = (rng.lanes(|r| r.below(f32::MAX)), rng.lanes(|r| r.below(f32::MAX)));
+        let (p, q) = (first(&x), first(&y));
+        let (p_t, q_t) = (s.load_t(&p), s.load_t(&q));
+        report.same(
+            "add_t",
+            whole(s.store_t(s.add_t(p_t, q_t))),
+            whole(Scalar.add_t(p, q)),
+        );
+        report.same(
+            "sub_t",
+            whole(s.store_t(s.sub_t(p_t, q_t))),
+            whole(Scalar.sub_t(p, q)),
+        );
+        report.same(
+            "mul_t",
+            whole(s.store_t(s.mul_t(p_t, q_t))),
+            whole(Scalar.mul_t(p, q)),
+        );
+        report.same(
+            "min_t",
+            whole(s.store_t(s.min_t(p_t, q_t))),
+            whole(Scalar.min_t(p, q)),
+        );
+        report.same(
+            "max_t",
+            whole(s.store_t(s.max_t(p_t, q_t))),
+            whole(Scalar.max_t(p, q)),
+        );
         check!(report, s;
             same(add, load, f; x, y);
             same(sub, load, f; x, y);

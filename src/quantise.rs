@@ -547,16 +547,16 @@ impl Grids {
     /// so many are 1: where their middle is so far from zero, or a number within the bounds from the middle, with half a
     /// step for what the zero point may be moved by.
     #[inline(always)]
-    pub(crate) fn word_steps<S: Simd>(&self, s: S, [low, high]: [S::F; 2], words_of_one: S::F) -> S::F {
-        let step = s.load_block(&self.step);
-        let centre = s.add(s.load_block(&self.offset), s.mul(step, s.splat(8.0)));
-        let farthest = s.max(s.abs(s.sub(centre, low)), s.abs(s.sub(high, centre)));
-        let reach = s.add(s.max(farthest, s.abs(centre)), s.mul(step, s.splat(0.5)));
-        let steps = s.mul(s.sub(high, low), s.load_block(&self.reciprocal));
+    pub(crate) fn word_steps<S: Simd>(&self, s: S, [low, high]: [S::T; 2], words_of_one: S::T) -> S::T {
+        let step = s.load_t(&self.step);
+        let centre = s.add_t(s.load_t(&self.offset), s.mul_t(step, s.splat_t(8.0)));
+        let farthest = s.max_t(s.abs_t(s.sub_t(centre, low)), s.abs_t(s.sub_t(high, centre)));
+        let reach = s.add_t(s.max_t(farthest, s.abs_t(centre)), s.mul_t(step, s.splat_t(0.5)));
+        let steps = s.mul_t(s.sub_t(high, low), s.load_t(&self.reciprocal));
         s.where_below(
-            s.splat(f32::from(i16::MAX)),
-            s.mul(reach, words_of_one),
-            s.splat(0.0),
+            s.splat_t(f32::from(i16::MAX)),
+            s.mul_t(reach, words_of_one),
+            s.splat_t(0.0),
             steps,
         )
     }
@@ -581,15 +581,15 @@ impl Grids {
         words: &[f32; BLOCK],
         more: f32,
     ) -> WordGrids {
-        let reciprocals = s.mul(s.load_block(&self.reciprocal), s.splat(16.0 * 32768.0));
-        let factors = s.mul(s.load_block(units), reciprocals);
+        let reciprocals = s.mul_t(s.load_t(&self.reciprocal), s.splat_t(16.0 * 32768.0));
+        let factors = s.mul_t(s.load_t(units), reciprocals);
         // Half of a sixteenth more, as rounding takes it away: see [`Grids::finer`].
-        let half = s.splat((128.5 - more) * (1.0 / 16.0));
-        let centre = s.add(s.load_block(&self.offset), s.mul(s.load_block(&self.step), half));
-        let centres = s.mul(centre, s.load_block(words));
-        let (least, most) = (s.splat(f32::from(i16::MIN)), s.splat(f32::from(i16::MAX)));
-        let factors = s.store_block(s.max(s.min(factors, most), least));
-        let centres = s.store_block(s.max(s.min(centres, most), least));
+        let half = s.splat_t((128.5 - more) * (1.0 / 16.0));
+        let centre = s.add_t(s.load_t(&self.offset), s.mul_t(s.load_t(&self.step), half));
+        let centres = s.mul_t(centre, s.load_t(words));
+        let (least, most) = (s.splat_t(f32::from(i16::MIN)), s.splat_t(f32::from(i16::MAX)));
+        let factors = s.store_t(s.max_t(s.min_t(factors, most), least));
+        let centres = s.store_t(s.max_t(s.min_t(centres, most), least));
         let mut grids = WordGrids {
             factor: [0; BLOCK],
             centre: [0; BLOCK],

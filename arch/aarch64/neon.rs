@@ -9,7 +9,7 @@ use core::convert::Infallible;
 
 use crate::arch::{
     BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, WhtNibbles, array, rotated_by_halves, sign_row,
-    walsh, word_signs,
+    tiles_are_lanes, walsh, word_signs,
 };
 
 /// Registers of 16 bytes in a logical vector of f32 or i32.
@@ -492,23 +492,25 @@ impl Simd for Neon {
     fn above(self, a: Self::F, b: Self::F) -> u32 {
         self.bit_of_each(self.gt(a, b))
     }
+    tiles_are_lanes!();
+
     #[inline(always)]
-    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
+    fn where_below(self, narrow: Self::T, wide: Self::T, a: Self::T, b: Self::T) -> Self::T {
         array!(WIDE, i => neon!(vbslq_f32(vcltq_f32(narrow[i], wide[i]), a[i], b[i])))
     }
     #[inline(always)]
-    fn load_block(self, from: &[f32; BLOCK]) -> Self::F {
+    fn load_t(self, from: &[f32; BLOCK]) -> Self::T {
         let from = from.as_ptr();
         // SAFETY: NEON is part of the target; 16 floats are readable behind the reference.
         let lanes = unsafe { array!(BLOCK / 4, i => vld1q_f32(from.add(4 * i))) };
         array!(WIDE, i => if i < BLOCK / 4 { lanes[i % (BLOCK / 4)] } else { neon!(vdupq_n_f32(0.0)) })
     }
     #[inline(always)]
-    fn store_block(self, a: Self::F) -> [f32; BLOCK] {
+    fn store_t(self, a: Self::T) -> [f32; BLOCK] {
         stored(array!(BLOCK / 4, i => a[i]))
     }
     #[inline(always)]
-    fn load_words(self, from: &[i16; BLOCK]) -> Self::F {
+    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T {
         let from = from.as_ptr();
         // SAFETY: NEON is part of the target; 16 words are readable behind the reference.
         let words = unsafe { [vld1q_s16(from), vld1q_s16(from.add(8))] };
@@ -516,7 +518,7 @@ impl Simd for Neon {
         self.to_float(self.h_to_i([words[0], words[1], zero, zero]))
     }
     #[inline(always)]
-    fn above_block(self, a: Self::F, b: Self::F) -> u32 {
+    fn above_t(self, a: Self::T, b: Self::T) -> u32 {
         let above = neon!(array!(BLOCK / 4, i => vcgtq_f32(a[i], b[i])));
         let bits = bytes_of(&LANE_BITS);
         neon!({

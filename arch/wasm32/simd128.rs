@@ -6,7 +6,7 @@ use core::convert::Infallible;
 
 use crate::arch::{
     BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, WhtNibbles, array, one_at, rotated_by_halves,
-    sign_row, walsh, word_signs,
+    sign_row, tiles_are_lanes, walsh, word_signs,
 };
 
 /// The level of a module that was compiled with the instructions.
@@ -379,9 +379,35 @@ impl Simd for Simd128 {
     fn above(self, a: Self::F, b: Self::F) -> u32 {
         bit_of_each(self.gt(a, b))
     }
+    tiles_are_lanes!();
+
     #[inline(always)]
-    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
+    fn where_below(self, narrow: Self::T, wide: Self::T, a: Self::T, b: Self::T) -> Self::T {
         array!(8, i => v128_bitselect(a[i], b[i], f32x4_lt(narrow[i], wide[i])))
+    }
+    #[inline(always)]
+    fn load_t(self, from: &[f32; BLOCK]) -> Self::T {
+        let from = from.as_ptr();
+        // SAFETY: 16 floats are readable behind the reference.
+        let lanes = unsafe { array!(BLOCK / 4, i => load!(from.add(4 * i))) };
+        array!(8, i => if i < BLOCK / 4 { lanes[i % (BLOCK / 4)] } else { f32x4_splat(0.0) })
+    }
+    #[inline(always)]
+    fn store_t(self, a: Self::T) -> [f32; BLOCK] {
+        let mut to = [0.0; BLOCK];
+        for (i, a) in a.into_iter().take(BLOCK / 4).enumerate() {
+            // SAFETY: the array has the 16 floats that are written.
+            unsafe { v128_store(to.as_mut_ptr().add(4 * i).cast(), a) };
+        }
+        to
+    }
+    #[inline(always)]
+    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T {
+        self.load_t(&array!(BLOCK, t => f32::from(from[t])))
+    }
+    #[inline(always)]
+    fn above_t(self, a: Self::T, b: Self::T) -> u32 {
+        self.above(a, b) & ((1 << BLOCK) - 1)
     }
     #[inline(always)]
     fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK] {

@@ -9,7 +9,7 @@ use core::convert::Infallible;
 use super::{Asked, align_frame};
 use crate::arch::{
     BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Scales, Simd, array, first_of, nibbles,
-    one_at, sign_row, walsh, word_signs,
+    one_at, sign_row, tiles_are_lanes, walsh, word_signs,
 };
 
 /// Proof that the machine has AVX2, F16C and FMA, and BMI1, BMI2 and POPCNT, which came before or with AVX2.
@@ -660,15 +660,17 @@ impl Simd for Avx2 {
     fn above(self, a: Self::F, b: Self::F) -> u32 {
         self.bit_of_each(self.gt(a, b))
     }
+    tiles_are_lanes!();
+
     #[inline(always)]
-    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
+    fn where_below(self, narrow: Self::T, wide: Self::T, a: Self::T, b: Self::T) -> Self::T {
         array!(4, i => avx2!({
             let below = _mm256_cmp_ps::<_CMP_LT_OQ>(narrow[i], wide[i]);
             _mm256_blendv_ps(b[i], a[i], below)
         }))
     }
     #[inline(always)]
-    fn load_block(self, from: &[f32; BLOCK]) -> Self::F {
+    fn load_t(self, from: &[f32; BLOCK]) -> Self::T {
         let from = from.as_ptr();
         // SAFETY: AVX2 by the token; 16 floats are readable behind the reference.
         let lanes = unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] };
@@ -676,7 +678,7 @@ impl Simd for Avx2 {
         [lanes[0], lanes[1], zero, zero]
     }
     #[inline(always)]
-    fn store_block(self, a: Self::F) -> [f32; BLOCK] {
+    fn store_t(self, a: Self::T) -> [f32; BLOCK] {
         let mut to = [0.0; BLOCK];
         for (i, a) in a.into_iter().take(2).enumerate() {
             // SAFETY: AVX2 by the token; the array has the 16 floats that are written.
@@ -685,7 +687,11 @@ impl Simd for Avx2 {
         to
     }
     #[inline(always)]
-    fn above_block(self, a: Self::F, b: Self::F) -> u32 {
+    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T {
+        self.load_t(&array!(BLOCK, t => f32::from(from[t])))
+    }
+    #[inline(always)]
+    fn above_t(self, a: Self::T, b: Self::T) -> u32 {
         let above = array!(2, i => avx2!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[i], b[i]))));
         above[0] as u32 | (above[1] as u32) << 8
     }

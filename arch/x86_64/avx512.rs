@@ -7,7 +7,7 @@ use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
 use crate::arch::{
     BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Scales, Simd, array, first_of, one_at,
-    walsh,
+    tiles_are_lanes, walsh,
 };
 
 /// Proof that the machine has AVX-512 F, BW, VL, VBMI, VNNI and GFNI, and what AVX2's token proves.
@@ -883,8 +883,10 @@ impl Simd for Avx512 {
         let masks = array!(2, i => avx512!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a[i], b[i])));
         u32::from(masks[0]) | u32::from(masks[1]) << 16
     }
+    tiles_are_lanes!();
+
     #[inline(always)]
-    fn where_below(self, narrow: Self::F, wide: Self::F, a: Self::F, b: Self::F) -> Self::F {
+    fn where_below(self, narrow: Self::T, wide: Self::T, a: Self::T, b: Self::T) -> Self::T {
         array!(2, i => avx512!({
             let below = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(wide[i], narrow[i]);
             let lanes = _mm512_mask_mov_epi32(_mm512_castps_si512(b[i]), below, _mm512_castps_si512(a[i]));
@@ -892,19 +894,23 @@ impl Simd for Avx512 {
         }))
     }
     #[inline(always)]
-    fn load_block(self, from: &[f32; BLOCK]) -> Self::F {
+    fn load_t(self, from: &[f32; BLOCK]) -> Self::T {
         // SAFETY: AVX-512 by the token; 16 floats are readable behind the reference.
         unsafe { [_mm512_loadu_ps(from.as_ptr()), _mm512_set1_ps(0.0)] }
     }
     #[inline(always)]
-    fn store_block(self, a: Self::F) -> [f32; BLOCK] {
+    fn store_t(self, a: Self::T) -> [f32; BLOCK] {
         let mut to = [0.0; BLOCK];
         // SAFETY: AVX-512 by the token; the array has the 16 floats that are written.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), a[0]) };
         to
     }
     #[inline(always)]
-    fn above_block(self, a: Self::F, b: Self::F) -> u32 {
+    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T {
+        self.load_t(&array!(BLOCK, t => f32::from(from[t])))
+    }
+    #[inline(always)]
+    fn above_t(self, a: Self::T, b: Self::T) -> u32 {
         avx512!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a[0], b[0])).into()
     }
     #[inline(always)]

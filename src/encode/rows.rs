@@ -223,8 +223,8 @@ impl<S: Simd, const N: usize> Block<S, N> {
     #[inline(always)]
     fn reduce_word_bounds(&self, s: S) -> WordBounds<S> {
         WordBounds {
-            low: s.load_words(&s.reduce_min_h(bytemuck::cast_ref(&self.first))),
-            high: s.load_words(&s.reduce_max_h(bytemuck::cast_ref(&self.second))),
+            low: s.words_to_t(&s.reduce_min_h(bytemuck::cast_ref(&self.first))),
+            high: s.words_to_t(&s.reduce_max_h(bytemuck::cast_ref(&self.second))),
         }
     }
 
@@ -307,21 +307,21 @@ impl<S: Simd, const N: usize> Block<S, N> {
 /// Least and largest words of a block of tiles, tiles as lanes.
 #[derive(Clone, Copy)]
 struct WordBounds<S: Simd> {
-    low: S::F,
-    high: S::F,
+    low: S::T,
+    high: S::T,
 }
 
 impl<S: Simd> WordBounds<S> {
     #[inline(always)]
-    fn range(self, s: S) -> S::F {
-        s.sub(self.high, self.low)
+    fn range(self, s: S) -> S::T {
+        s.sub_t(self.high, self.low)
     }
 
     /// `limited` for tiles of which some word was limited, see [`Simd::wht_words`], and `others` for the others.
     #[inline(always)]
-    fn where_limited(self, s: S, limited: S::F, others: S::F) -> S::F {
-        let largest = s.max(self.high, s.sub(s.splat(0.0), self.low));
-        s.where_below(largest, s.splat(rotate::WORD_LIMIT), others, limited)
+    fn where_limited(self, s: S, limited: S::T, others: S::T) -> S::T {
+        let largest = s.max_t(self.high, s.sub_t(s.splat_t(0.0), self.low));
+        s.where_below(largest, s.splat_t(rotate::WORD_LIMIT), others, limited)
     }
 }
 
@@ -556,8 +556,8 @@ fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: 
         let is = (peaks[t] > 0.0) & (tau < f32::INFINITY) & (others[t] == itself);
         alone[t] = if is { 1.0 } else { 0.0 };
     }
-    let (none, alone) = (s.splat(0.0), s.load_block(&alone));
-    block.worded = s.above_block(alone, none);
+    let (none, alone) = (s.splat_t(0.0), s.load_t(&alone));
+    block.worded = s.above_t(alone, none);
     // Which ones is no branch's to guess.
     for t in set_bits(block.worded) {
         let x = block.elements(s, t);
@@ -661,15 +661,15 @@ fn transform_about_narrowest<S: Simd, const N: usize>(s: S, block: &mut Block<S,
 #[inline(always)]
 fn rotate_narrower<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, pivots: &[u8; BLOCK]) {
     let words = block.reduce_word_bounds(s);
-    let (low, high) = (s.load_block(&block.low), s.load_block(&block.high));
+    let (low, high) = (s.load_t(&block.low), s.load_t(&block.high));
     // The ranges are compared in orthonormal units.
-    let units = s.mul(s.load_block(&block.units), s.splat(root(N * LANES)));
-    let never = s.splat(f32::MAX);
-    let narrow = words.where_limited(s, never, s.mul(words.range(s), units));
-    let peak = s.max(high, s.sub(s.splat(0.0), low));
-    let narrow = s.where_below(peak, s.splat(SILENCE), never, narrow);
-    let wide = s.mul(s.sub(high, low), s.splat(NARROWER));
-    block.worded = s.above_block(wide, narrow);
+    let units = s.mul_t(s.load_t(&block.units), s.splat_t(root(N * LANES)));
+    let never = s.splat_t(f32::MAX);
+    let narrow = words.where_limited(s, never, s.mul_t(words.range(s), units));
+    let peak = s.max_t(high, s.sub_t(s.splat_t(0.0), low));
+    let narrow = s.where_below(peak, s.splat_t(SILENCE), never, narrow);
+    let wide = s.mul_t(s.sub_t(high, low), s.splat_t(NARROWER));
+    block.worded = s.above_t(wide, narrow);
     block.transforms = s.bytes_where(block.worded, &array!(BLOCK, t => ROTATED | pivots[t]));
     block.take_words(s, words, words.range(s), (narrow, wide));
 }
@@ -1378,11 +1378,9 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             &mut block.grids,
         );
         // Next to so wide a step words are no distance at all, or their distances are no words.
-        let bounds = [s.load_block(&block.low), s.load_block(&block.high)];
-        let steps = block
-            .grids
-            .word_steps(s, bounds, s.load_block(&block.words_of_one));
-        let silent = block.worded & s.above_block(s.splat(1.0), steps);
+        let bounds = [s.load_t(&block.low), s.load_t(&block.high)];
+        let steps = block.grids.word_steps(s, bounds, s.load_t(&block.words_of_one));
+        let silent = block.worded & s.above_t(s.splat_t(1.0), steps);
         if silent != 0 {
             block.take_coefficients(s, silent);
         }
@@ -1419,13 +1417,13 @@ impl<S: Simd, const N: usize> Block<S, N> {
     /// Takes the bounds of worded tiles, of which `narrow` is below `wide`, from those of their words; the coefficients as they
     /// are of those whose words are too few steps for their narrow range.
     #[inline(always)]
-    fn take_words(&mut self, s: S, words: WordBounds<S>, ranges: S::F, (narrow, wide): (S::F, S::F)) {
-        let units = s.load_block(&self.units);
+    fn take_words(&mut self, s: S, words: WordBounds<S>, ranges: S::T, (narrow, wide): (S::T, S::T)) {
+        let units = s.load_t(&self.units);
         for (bounds, words) in [(&mut self.low, words.low), (&mut self.high, words.high)] {
-            let taken = s.where_below(narrow, wide, s.mul(words, units), s.load_block(bounds));
-            *bounds = s.store_block(taken);
+            let taken = s.where_below(narrow, wide, s.mul_t(words, units), s.load_t(bounds));
+            *bounds = s.store_t(taken);
         }
-        let coarse = self.worded & s.above_block(s.splat(NARROWEST), ranges);
+        let coarse = self.worded & s.above_t(s.splat_t(NARROWEST), ranges);
         if coarse != 0 {
             self.take_coefficients(s, coarse);
         }
