@@ -1381,9 +1381,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
         let bounds = [s.load_t(&block.low), s.load_t(&block.high)];
         let steps = block.grids.word_steps(s, bounds, s.load_t(&block.words_of_one));
         let silent = block.worded & s.above_t(s.splat_t(1.0), steps);
-        if silent != 0 {
-            block.take_coefficients(s, silent);
-        }
+        // Before bounds become those of coefficients: both grids are of the same ones.
         for t in set_bits(kinds.two) {
             let (_, _, other) = block.fitting(t, units, self.config).candidates();
             s.outline(ChooseGrid {
@@ -1391,6 +1389,9 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
                 t,
                 other,
             });
+        }
+        if silent != 0 {
+            block.take_coefficients(s, silent);
         }
         let moved = kinds.moved;
         if moved == 0 {
