@@ -16,8 +16,8 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use crate::arch::Line;
 
 /// Aligns the stack frame of the function that this is inlined into to a line. The compiler keeps vectors that it has no
-/// registers for at multiples of 16 bytes, where every second of some, in every second process, lies across two lines:
-/// loads wait until such a store has left the core.
+/// registers for at multiples of 16 bytes, where some lie across two lines; and in a process whose stack happens to lie so,
+/// across two pages, for which a core waits every time.
 #[inline(always)]
 fn align_frame() {
     let line = MaybeUninit::<Line>::uninit();
