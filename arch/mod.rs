@@ -481,7 +481,10 @@ pub(crate) trait Simd: Copy {
     fn load_t(self, from: &[f32; BLOCK]) -> Self::T;
     fn store_t(self, a: Self::T) -> [f32; BLOCK];
     /// Of words.
-    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T;
+    #[inline(always)]
+    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T {
+        self.load_t(&array!(BLOCK, t => f32::from(from[t])))
+    }
     fn splat_t(self, x: f32) -> Self::T;
     fn add_t(self, a: Self::T, b: Self::T) -> Self::T;
     fn sub_t(self, a: Self::T, b: Self::T) -> Self::T;

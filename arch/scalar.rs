@@ -226,10 +226,6 @@ impl Simd for Scalar {
         a
     }
     #[inline(always)]
-    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T {
-        from.map(f32::from)
-    }
-    #[inline(always)]
     fn splat_t(self, x: f32) -> Self::T {
         [x; BLOCK]
     }

@@ -348,6 +348,16 @@ fn rounded_bf16(low: float32x4_t, high: float32x4_t) -> uint16x8_t {
     neon!(vuzp2q_u16(rounded[0], rounded[1]))
 }
 
+/// A bit for each byte, which is all ones or 0.
+#[inline(always)]
+fn bit_of_each_byte(a: uint8x16_t) -> u32 {
+    let bits = bytes_of(&LANE_BITS);
+    neon!({
+        let set = vandq_u8(a, bits);
+        u32::from(vaddv_u8(vget_low_u8(set))) | u32::from(vaddv_u8(vget_high_u8(set))) << 8
+    })
+}
+
 impl Neon {
     /// A bit for each lane, which is all ones or 0.
     #[inline(always)]
@@ -519,17 +529,10 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn above_t(self, a: Self::T, b: Self::T) -> u32 {
-        let above = neon!(array!(BLOCK / 4, i => vcgtq_f32(a[i], b[i])));
-        let bits = bytes_of(&LANE_BITS);
-        neon!({
-            let low = vuzp1q_u16(vreinterpretq_u16_u32(above[0]), vreinterpretq_u16_u32(above[1]));
-            let high = vuzp1q_u16(vreinterpretq_u16_u32(above[2]), vreinterpretq_u16_u32(above[3]));
-            let set = vandq_u8(
-                vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)),
-                bits,
-            );
-            u32::from(vaddv_u8(vget_low_u8(set))) | u32::from(vaddv_u8(vget_high_u8(set))) << 8
-        })
+        let above = neon!(array!(BLOCK / 4, i => vreinterpretq_u16_u32(vcgtq_f32(a[i], b[i]))));
+        // All ones and zeros stay what they are when they are narrowed.
+        let halves = neon!(array!(2, i => vreinterpretq_u8_u16(vuzp1q_u16(above[2 * i], above[2 * i + 1]))));
+        bit_of_each_byte(neon!(vuzp1q_u8(halves[0], halves[1])))
     }
     #[inline(always)]
     fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK] {
@@ -566,11 +569,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn at_least(self, a: &[u8; BLOCK], least: u8) -> u32 {
-        let (a, bits) = (bytes_of(a), bytes_of(&LANE_BITS));
-        neon!({
-            let set = vandq_u8(vcgeq_u8(a, vdupq_n_u8(least)), bits);
-            u32::from(vaddv_u8(vget_low_u8(set))) | u32::from(vaddv_u8(vget_high_u8(set))) << 8
-        })
+        bit_of_each_byte(neon!(vcgeq_u8(bytes_of(a), vdupq_n_u8(least))))
     }
     #[inline(always)]
     fn bits(self, a: Self::F) -> Self::I {

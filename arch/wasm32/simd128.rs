@@ -402,10 +402,6 @@ impl Simd for Simd128 {
         to
     }
     #[inline(always)]
-    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T {
-        self.load_t(&array!(BLOCK, t => f32::from(from[t])))
-    }
-    #[inline(always)]
     fn above_t(self, a: Self::T, b: Self::T) -> u32 {
         self.above(a, b) & ((1 << BLOCK) - 1)
     }

@@ -687,10 +687,6 @@ impl Simd for Avx2 {
         to
     }
     #[inline(always)]
-    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T {
-        self.load_t(&array!(BLOCK, t => f32::from(from[t])))
-    }
-    #[inline(always)]
     fn above_t(self, a: Self::T, b: Self::T) -> u32 {
         let above = array!(2, i => avx2!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[i], b[i]))));
         above[0] as u32 | (above[1] as u32) << 8

@@ -906,10 +906,6 @@ impl Simd for Avx512 {
         to
     }
     #[inline(always)]
-    fn words_to_t(self, from: &[i16; BLOCK]) -> Self::T {
-        self.load_t(&array!(BLOCK, t => f32::from(from[t])))
-    }
-    #[inline(always)]
     fn above_t(self, a: Self::T, b: Self::T) -> u32 {
         avx512!(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a[0], b[0])).into()
     }
