@@ -723,6 +723,11 @@ pub(crate) trait Simd: Copy {
     /// Eight times the Walsh-Hadamard transform of 32 N bytes below 16, each taken with its sign by row `row` of the matrix,
     /// with 32 N times `x` added to lane `row`; vectors may be [`Simd::EXCHANGED`]. N is 1, 2 or 4.
     fn wht_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N];
+    /// The same of any bytes.
+    #[inline(always)]
+    fn wht_wide_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N] {
+        wht_of_words(self, a, row, x)
+    }
     /// The values of a plain tile, tile `t` of the scales: eight times each nibble, plus the zero point, times the unit.
     #[inline(always)]
     fn plain<const N: usize>(self, packed: &[[u8; LANES / 2]; N], scales: &Scales, t: usize) -> [Self::F; N] {
@@ -819,6 +824,29 @@ use rotated_by_halves;
 #[inline(always)]
 pub(crate) fn exchanged<S: Simd>(v: usize, pivot: usize) -> usize {
     if S::EXCHANGED { v ^ (pivot / LANES) } else { v }
+}
+
+/// [`Simd::wht_wide_codes`] by operations on one vector of words at a time.
+#[inline(always)]
+fn wht_of_words<S: Simd, const N: usize>(s: S, a: [S::B; N], row: usize, x: i16) -> [S::I; N] {
+    let mut n = array!(N, v => {
+        let signs = s.load_h(&SIGNS_H[sign_row(row, v)]);
+        s.wht_h(s.sub_h(s.xor_h(s.bytes_to_h(a[v]), signs), signs))
+    });
+    let mut stride = N / 2;
+    while stride > 0 {
+        let mut v = 0;
+        while v < N {
+            if v & stride == 0 {
+                (n[v], n[v + stride]) = (s.add_h(n[v], n[v + stride]), s.sub_h(n[v], n[v + stride]));
+            }
+            v += 1;
+        }
+        stride /= 2;
+    }
+    let n = array!(N, v => s.shl::<3>(s.h_to_i(n[v])));
+    let n = s.add_at(n, row, x);
+    array!(N, v => n[exchanged::<S>(v, row) % N])
 }
 
 /// The low halves of bytes, and then the high ones. N is 1, 2 or 4.

@@ -723,6 +723,18 @@ impl<S: Simd, const N: usize> Part<S> for Nibbles<N> {
         let n = s.wht_codes::<N>(own, self.row, z);
         let n = array!(N, v => n[exchanged::<S>(v, self.row) % N]);
         let expected = Scalar.wht_codes::<N>(self.a, self.row, z);
+        // Up to 255.
+        let wide = self.a.map(|a| a.map(|nibble| nibble << 4 | nibble));
+        let all: [S::B; N] = array!(N, v => s.repeat(&wide[v]));
+        let all = s.wht_wide_codes::<N>(all, self.row, z);
+        let expected_all = Scalar.wht_wide_codes::<N>(wide, self.row, z);
+        for v in 0..N {
+            self.report.same(
+                &format!("wht_wide_codes {N} row {}", self.row),
+                i(s, all[exchanged::<S>(v, self.row) % N]),
+                i(Scalar, expected_all[v]),
+            );
+        }
         let moved = s.add_at(n, self.row, z);
         let expected_moved = Scalar.add_at(expected, self.row, z);
         let packed: [[u8; LANES / 2]; N] =

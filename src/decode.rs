@@ -936,10 +936,7 @@ impl<S: Simd, const N: usize> Packed<S, N> {
     /// The pivot that [`Packed::values`] are exchanged by, or 0.
     #[inline(always)]
     fn exchanged_by(&self) -> usize {
-        match self.descriptor.pivot {
-            Some(pivot) if rotate::by_nibbles(self.width) => usize::from(pivot),
-            _ => 0,
-        }
+        usize::from(self.descriptor.pivot.unwrap_or(0))
     }
 
     /// The values before the channel exponents: exact, or an infinity by overflow.

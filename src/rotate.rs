@@ -7,7 +7,7 @@
 //! either way. The transform with the pivot first is TAH-Quant's (arXiv 2506.01352); the XOR exchange of
 //! all pairs instead of one swap is this format's.
 
-use crate::arch::{LANES, ROUNDER, SIGNS, SIGNS_H, Simd, array, sign_row, word_peak};
+use crate::arch::{LANES, ROUNDER, SIGNS, Simd, array, sign_row, word_peak};
 
 /// A tile in registers: `N` vectors of 32 values.
 pub(crate) type Tile<S, const N: usize> = [<S as Simd>::F; N];
@@ -126,16 +126,8 @@ pub(crate) fn without<S: Simd, const N: usize>(s: S, ranges: &Codes<S, N>, pivot
     array!(N, v => s.repeat(&bytes[v]))
 }
 
-/// Whether codes of this width are transformed as nibbles are: by [`Simd::wht_codes`].
-#[inline(always)]
-pub(crate) fn by_nibbles(width: u8) -> bool {
-    width <= 4
-}
-
 /// The integers `N_(i XOR pivot)` of `codes` below `2^width`. All that the zero point has to do with them is that it is
-/// added `G` times to the element that is the pivot. Where they are [`by_nibbles`], vectors may be [`exchanged`].
-///
-/// [`exchanged`]: crate::arch::exchanged
+/// added `G` times to the element that is the pivot. Vectors may be [`Simd::EXCHANGED`].
 #[inline(always)]
 pub(crate) fn inverse<S: Simd, const N: usize>(
     s: S,
@@ -144,26 +136,11 @@ pub(crate) fn inverse<S: Simd, const N: usize>(
     pivot: usize,
     zero_point: i16,
 ) -> [S::I; N] {
-    if by_nibbles(width) {
-        return s.wht_codes(*codes, pivot, zero_point);
+    if width <= 4 {
+        s.wht_codes(*codes, pivot, zero_point)
+    } else {
+        s.wht_wide_codes(*codes, pivot, zero_point)
     }
-    let mut n = array!(N, v => {
-        let signs = s.load_h(&SIGNS_H[sign_row(pivot, v)]);
-        s.wht_h(s.sub_h(s.xor_h(s.bytes_to_h(codes[v]), signs), signs))
-    });
-    let mut stride = N / 2;
-    while stride > 0 {
-        let mut v = 0;
-        while v < N {
-            if v & stride == 0 {
-                (n[v], n[v + stride]) = (s.add_h(n[v], n[v + stride]), s.sub_h(n[v], n[v + stride]));
-            }
-            v += 1;
-        }
-        stride /= 2;
-    }
-    let n = array!(N, v => s.shl::<3>(s.h_to_i(n[v])));
-    s.add_at(n, pivot, zero_point)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::machine::*;
 use crate::arch::x86_64::avx2::Avx2;
 use crate::arch::{
     BLOCK, Folded, FoldedWords, LANES, LINE, Line, LookedUp, Part, Scales, Simd, array, first_of, one_at,
-    tiles_are_lanes, walsh,
+    tiles_are_lanes, walsh, wht_of_words,
 };
 
 /// Proof that the machine has AVX-512 F, BW, VL, VBMI, VNNI and GFNI, and what AVX2's token proves.
@@ -301,6 +301,34 @@ static PACKED_WORDS: [Aligned<i8, 64>; 2] = {
     tables
 };
 
+/// Lanes of words whose signs a row of the matrix changes, a bit for each.
+static LANE_SIGNS: [u32; LANES] = {
+    let mut table = [0; LANES];
+    let mut row = 0;
+    while row < LANES {
+        let mut lane = 0;
+        while lane < LANES {
+            table[row] |= (walsh(row, lane) as u32) << lane;
+            lane += 1;
+        }
+        row += 1;
+    }
+    table
+};
+
+/// Where the words of two vectors' lanes come from as [`Avx512::wht_wide_codes`] leaves them, for the upper halves of the
+/// four registers of lanes: bits 0, 4, 5, 3, 2 and 1 of a lane's number, from the highest of its word's place down.
+static EIGHTHS: [[Aligned<i16, 32>; 2]; 2] = {
+    let mut tables = [const { [const { Aligned([0; 32]) }; 2] }; 2];
+    let mut e = 0;
+    while e < 2 * LANES {
+        let at = (e & 1) << 5 | (e >> 4 & 1) << 4 | (e >> 5) << 3 | e >> 1 & 7;
+        tables[e / LANES][e / 16 % 2].0[2 * (e % 16) + 1] = at as i16;
+        e += 1;
+    }
+    tables
+};
+
 /// Where the range about each pivot is that [`Avx512::narrowest_two`] finds: bits 5, 1, 3, 0, 2 and 4 of the pivot, from the
 /// highest of its place down.
 static RANGES: Aligned<i8, 64> = {
@@ -382,23 +410,25 @@ struct Tables {
     starts: [[[i32; 2]; 2]; 2],
     /// What bytes are multiplied by; and the high nibbles' in the upper two of four vectors.
     weights: [[[i32; 4]; 2]; 2],
-    /// A bit for the pivot's lane, in either register: masks take less to be loaded than what they mask, or to be made.
-    pivots: [[u16; 2]; LANES],
 }
+
+/// A bit for the pivot's lane, in either register: masks take less to be loaded than what they mask, or to be made.
+const PIVOTS: &[[u16; 2]; LANES] = &{
+    let mut pivots = [[0; 2]; LANES];
+    let mut pivot = 0;
+    while pivot < LANES {
+        pivots[pivot][pivot / 16] = 1 << (pivot % 16);
+        pivot += 1;
+    }
+    pivots
+};
 
 impl Tables {
     const fn of(vectors: usize) -> Self {
-        let mut pivots = [[0; 2]; LANES];
-        let mut pivot = 0;
-        while pivot < LANES {
-            pivots[pivot][pivot / 16] = 1 << (pivot % 16);
-            pivot += 1;
-        }
         Self {
             addends: [addends(vectors, 0), addends(vectors, 1)],
             starts: [starts(vectors, 0), starts(vectors, MAGIC)],
             weights: [weights(vectors, false), weights(vectors, true)],
-            pivots,
         }
     }
 }
@@ -492,14 +522,6 @@ macro_rules! stage {
     ($a:expr) => {{
         let a = $a;
         [_mm512_add_ps(a[0], a[1]), _mm512_sub_ps(a[0], a[1])]
-    }};
-}
-
-/// A stage of integers within a register: `$swapped` is `$a` with its lanes exchanged, those in the mask are the upper.
-macro_rules! stage_within {
-    ($add:ident, $sub:ident, $upper:expr, $swapped:expr, $a:expr) => {{
-        let (swapped, a) = ($swapped, $a);
-        $sub($add(swapped, a), $upper, swapped, a)
     }};
 }
 
@@ -694,7 +716,7 @@ impl Avx512 {
         let zero = self.splat_i(if UPON_MAGIC { MAGIC } else { 0 });
         // The pivot is in the first vector, which its own is exchanged with.
         let at_pivot = self.splat_i(at_pivot);
-        let masks = tables.pivots[pivot % LANES];
+        let masks = PIVOTS[pivot % LANES];
         let first = array!(2, half => avx512!({
             let start = _mm512_set1_epi32(tables.starts[usize::from(UPON_MAGIC)][half][high]);
             _mm512_mask_mov_epi32(start, masks[half], at_pivot[half])
@@ -1377,43 +1399,8 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn wht_h(self, a: Self::H) -> Self::H {
-        avx512!({
-            let a = stage_within!(
-                _mm512_add_epi16,
-                _mm512_mask_sub_epi16,
-                0xffff_0000,
-                swap_halves!(a),
-                a
-            );
-            let a = stage_within!(
-                _mm512_add_epi16,
-                _mm512_mask_sub_epi16,
-                0xff00_ff00,
-                _mm512_shuffle_i64x2::<0b10_11_00_01>(a, a),
-                a
-            );
-            let a = stage_within!(
-                _mm512_add_epi16,
-                _mm512_mask_sub_epi16,
-                0xf0f0_f0f0,
-                _mm512_shuffle_epi32::<0b01_00_11_10>(a),
-                a
-            );
-            let a = stage_within!(
-                _mm512_add_epi16,
-                _mm512_mask_sub_epi16,
-                0xcccc_cccc,
-                _mm512_shuffle_epi32::<0b10_11_00_01>(a),
-                a
-            );
-            stage_within!(
-                _mm512_add_epi16,
-                _mm512_mask_sub_epi16,
-                0xaaaa_aaaa,
-                _mm512_rol_epi32::<16>(a),
-                a
-            )
-        })
+        let halves = self.0.wht_h(avx512!(halves!(a)));
+        avx512!(joined!(halves[0], halves[1]))
     }
     #[inline(always)]
     fn h_to_i(self, a: Self::H) -> Self::I {
@@ -1498,6 +1485,48 @@ impl Simd for Avx512 {
             _ => [avx512!(_mm512_setzero_si512()); 2],
         };
         self.sums::<N, false>(sixteens, 0, row, i32::from(x) * (N * LANES) as i32)
+    }
+    /// Pairs of registers, which are exchanged for a bit of the words' numbers after every stage. [`EIGHTHS`] undoes that and
+    /// widens at once.
+    #[inline(always)]
+    fn wht_wide_codes<const N: usize>(self, a: [Self::B; N], row: usize, x: i16) -> [Self::I; N] {
+        if N == 1 {
+            return wht_of_words(self, a, row, x);
+        }
+        let (negated, zero) = (LANE_SIGNS[row % LANES], self.splat_h(0));
+        let mut words = array!(N, v => {
+            let word = self.bytes_to_h(a[v]);
+            avx512!(_mm512_mask_sub_epi16(word, negated, zero, word))
+        });
+        if N == 4 {
+            for v in 0..N / 2 {
+                [words[v], words[v + N / 2]] = avx512!(word_stage!([words[v], words[v + N / 2]]));
+            }
+        }
+        for pair in words.as_chunks_mut::<2>().0 {
+            *pair = avx512!({
+                let a = word_stage!(*pair);
+                let a = word_stage!(exchange_words_8!(a));
+                let a = word_stage!(exchange_words_4!(a));
+                let a = word_stage!(exchange_words!(a));
+                let a = word_stage!(exchange_words!(a));
+                word_stage!(exchange_words!(a))
+            });
+        }
+        let mut n = array!(N, v => array!(2, half => {
+            let (low, high) = (words[v / 2 * 2], words[(v / 2 * 2 + 1) % N]);
+            // SAFETY: AVX-512 by the token; the table has the 64 bytes that are read.
+            let order = unsafe { _mm512_loadu_epi16(EIGHTHS[v % 2][half].0.as_ptr()) };
+            avx512!(_mm512_srai_epi32::<13>(_mm512_maskz_permutex2var_epi16(
+                0xaaaa_aaaa, low, order, high
+            )))
+        }));
+        let x = avx512!(_mm512_set1_epi32(i32::from(x) * (N * LANES) as i32));
+        for half in 0..2 {
+            let pivot = PIVOTS[row % LANES][half];
+            n[0][half] = avx512!(_mm512_mask_add_epi32(n[0][half], pivot, n[0][half], x));
+        }
+        n
     }
     /// A nibble is one of sixteen numbers, which a register has room for; what is above it is not looked at.
     #[inline(always)]

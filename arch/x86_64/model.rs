@@ -412,6 +412,18 @@ pub(super) mod machine {
         let a: [u32; 16] = cast(a.0);
         wide(a.map(|a| a.checked_shr(IMM).unwrap_or(0)))
     }
+    pub(crate) unsafe fn _mm512_srai_epi32<const IMM: u32>(a: __m512i) -> __m512i {
+        let a: [i32; 16] = cast(a.0);
+        wide(a.map(|a| a >> IMM.min(31)))
+    }
+    pub(crate) unsafe fn _mm512_mask_add_epi32(
+        src: __m512i,
+        k: __mmask16,
+        a: __m512i,
+        b: __m512i,
+    ) -> __m512i {
+        blend::<i32, 16>(k.into(), src, zip::<i32, 16>(a, b, i32::wrapping_add))
+    }
     pub(crate) unsafe fn _mm512_rol_epi32<const IMM: i32>(a: __m512i) -> __m512i {
         let a: [u32; 16] = cast(a.0);
         wide(a.map(|a| a.rotate_left(IMM as u32 % 32)))
@@ -533,6 +545,17 @@ pub(super) mod machine {
     pub(crate) unsafe fn _mm512_permutex2var_epi16(a: __m512i, idx: __m512i, b: __m512i) -> __m512i {
         let (a, idx, b): ([u16; 32], [u16; 32], [u16; 32]) = (cast(a.0), cast(idx.0), cast(b.0));
         wide(select(a, b, |i| usize::from(idx[i])))
+    }
+    pub(crate) unsafe fn _mm512_maskz_permutex2var_epi16(
+        k: __mmask32,
+        a: __m512i,
+        idx: __m512i,
+        b: __m512i,
+    ) -> __m512i {
+        // SAFETY: nothing is asked for.
+        blend::<i16, 32>(k.into(), wide([0u8; 64]), unsafe {
+            _mm512_permutex2var_epi16(a, idx, b)
+        })
     }
     pub(crate) unsafe fn _mm512_permutex2var_epi64(a: __m512i, idx: __m512i, b: __m512i) -> __m512i {
         let (a, idx, b): ([u64; 8], [u64; 8], [u64; 8]) = (cast(a.0), cast(idx.0), cast(b.0));
