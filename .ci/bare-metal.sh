@@ -15,8 +15,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # bytes of stack of decoding, of decoding a stream, and of encoding.
 targets() {
     cat <<'END_OF_TABLE'
-thumbv7em-none-eabihf  mps2-an386  8192 0   160 1024  170 1280  1300 10240
-thumbv6m-none-eabi     mps2-an385  10240 0  520 1100  540 1400  5200 10240
+thumbv7em-none-eabihf  mps2-an386  8192 0   147 1024  157 1280   840 9728
+thumbv6m-none-eabi     mps2-an385  10240 0  508 1100  525 1400  1900 9728
 END_OF_TABLE
 }
 

@@ -402,6 +402,8 @@ pub(crate) trait Simd: Copy {
 
     /// Whether there are vectors at all.
     const VECTORS: bool = true;
+    /// The most tiles that are on their way together: beyond these, a block's numbers may be anything.
+    const TILES: usize = BLOCK;
     /// Whether there are registers for a tile's words while those of another are transformed.
     const WORDS_EARLY: bool = false;
     /// Whether the pivot of these is looked for as early.

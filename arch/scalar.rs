@@ -9,6 +9,9 @@ use super::{
     rotated_by_halves, sign_row,
 };
 
+/// Stack is dear where this level runs, and so are operations on numbers of no tile.
+const TILES: usize = 4;
+
 /// The level that every machine has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scalar;
@@ -17,21 +20,13 @@ pub(crate) struct Scalar;
 // take minutes to compile and many kilobytes, and are no faster.
 
 #[inline(never)]
-fn map<A: Copy, B: Copy + Default>(a: &[A; LANES], f: impl Fn(A) -> B) -> [B; LANES] {
-    let mut out = [B::default(); LANES];
-    for (out, a) in out.iter_mut().zip(a) {
-        *out = f(*a);
-    }
-    out
+fn map<A: Copy, B>(a: &[A; LANES], f: impl Fn(A) -> B) -> [B; LANES] {
+    core::array::from_fn(|i| f(a[i]))
 }
 
 #[inline(never)]
-fn zip<A: Copy, B: Copy + Default>(a: &[A; LANES], b: &[A; LANES], f: impl Fn(A, A) -> B) -> [B; LANES] {
-    let mut out = [B::default(); LANES];
-    for (out, (a, b)) in out.iter_mut().zip(a.iter().zip(b)) {
-        *out = f(*a, *b);
-    }
-    out
+fn zip<A: Copy, B>(a: &[A; LANES], b: &[A; LANES], f: impl Fn(A, A) -> B) -> [B; LANES] {
+    core::array::from_fn(|i| f(a[i], b[i]))
 }
 
 /// Folds halves until `TO` are left.
@@ -48,8 +43,15 @@ fn fold<A: Copy, const FROM: usize, const TO: usize>(mut a: [A; FROM], f: impl F
 }
 
 #[inline(never)]
-fn reduce<A: Copy, const FOLDED: usize>(a: &[[A; FOLDED]; BLOCK], f: impl Fn(A, A) -> A) -> [A; BLOCK] {
-    array!(BLOCK, i => fold::<_, FOLDED, 1>(a[i], &f)[0])
+fn reduce<A: Copy + Default, const FOLDED: usize>(
+    a: &[[A; FOLDED]; BLOCK],
+    f: impl Fn(A, A) -> A,
+) -> [A; BLOCK] {
+    let mut reduced = [A::default(); BLOCK];
+    for (reduced, &a) in reduced.iter_mut().zip(a).take(TILES) {
+        *reduced = fold::<_, FOLDED, 1>(a, &f)[0];
+    }
+    reduced
 }
 
 #[inline(always)]
@@ -139,8 +141,8 @@ impl Simd for Scalar {
     const VECTORS: bool = false;
 
     type Narrower = Infallible;
-    type Scratch = [[f32; LANES]; 8];
-    type Words = [[i16; LANES]; 8];
+    type Scratch = [[f32; LANES]; 2 * TILES];
+    type Words = [[i16; LANES]; 2 * TILES];
 
     #[inline(never)]
     fn outline<P: Part<Self>>(self, part: P) -> P::Output {
@@ -215,51 +217,54 @@ impl Simd for Scalar {
         }
         mask
     }
-    type T = [f32; BLOCK];
+    const TILES: usize = TILES;
+    type T = [f32; TILES];
 
     #[inline(always)]
     fn load_t(self, from: &[f32; BLOCK]) -> Self::T {
-        *from
+        array!(TILES, t => from[t])
     }
     #[inline(always)]
     fn store_t(self, a: Self::T) -> [f32; BLOCK] {
-        a
+        let mut out = [0.0; BLOCK];
+        out[..TILES].copy_from_slice(&a);
+        out
     }
     #[inline(always)]
     fn splat_t(self, x: f32) -> Self::T {
-        [x; BLOCK]
+        [x; TILES]
     }
     #[inline(always)]
     fn add_t(self, a: Self::T, b: Self::T) -> Self::T {
-        core::array::from_fn(|t| a[t] + b[t])
+        array!(TILES, t => a[t] + b[t])
     }
     #[inline(always)]
     fn sub_t(self, a: Self::T, b: Self::T) -> Self::T {
-        core::array::from_fn(|t| a[t] - b[t])
+        array!(TILES, t => a[t] - b[t])
     }
     #[inline(always)]
     fn mul_t(self, a: Self::T, b: Self::T) -> Self::T {
-        core::array::from_fn(|t| a[t] * b[t])
+        array!(TILES, t => a[t] * b[t])
     }
     #[inline(always)]
     fn min_t(self, a: Self::T, b: Self::T) -> Self::T {
-        core::array::from_fn(|t| if a[t] < b[t] { a[t] } else { b[t] })
+        array!(TILES, t => least_of(a[t], b[t]))
     }
     #[inline(always)]
     fn max_t(self, a: Self::T, b: Self::T) -> Self::T {
-        core::array::from_fn(|t| if a[t] > b[t] { a[t] } else { b[t] })
+        array!(TILES, t => largest_of(a[t], b[t]))
     }
     #[inline(always)]
     fn abs_t(self, a: Self::T) -> Self::T {
-        a.map(f32::abs)
+        array!(TILES, t => a[t].abs())
     }
     #[inline(always)]
     fn where_below(self, narrow: Self::T, wide: Self::T, a: Self::T, b: Self::T) -> Self::T {
-        core::array::from_fn(|t| if narrow[t] < wide[t] { a[t] } else { b[t] })
+        array!(TILES, t => if narrow[t] < wide[t] { a[t] } else { b[t] })
     }
     #[inline(always)]
     fn above_t(self, a: Self::T, b: Self::T) -> u32 {
-        (0..BLOCK).fold(0, |bits, t| bits | u32::from(a[t] > b[t]) << t)
+        (0..TILES).fold(0, |bits, t| bits | u32::from(a[t] > b[t]) << t)
     }
     #[inline(never)]
     fn bytes_where(self, bits: u32, bytes: &[u8; BLOCK]) -> [u8; BLOCK] {
@@ -397,9 +402,14 @@ impl Simd for Scalar {
     fn repeat<const BYTES: usize>(self, from: &[u8; BYTES]) -> Self::B {
         array!(LANES, i => from[i % BYTES])
     }
-    #[inline(always)]
+    #[inline(never)]
     fn store_or<const BYTES: usize>(self, a: Self::B, to: &mut [u8; BYTES]) {
-        *to = fold(a, |a, b| a | b);
+        *to = [0; BYTES];
+        for part in a.as_chunks::<BYTES>().0 {
+            for (to, a) in to.iter_mut().zip(part) {
+                *to |= a;
+            }
+        }
     }
     #[inline(always)]
     fn and_b(self, a: Self::B, b: Self::B) -> Self::B {

@@ -222,19 +222,37 @@ impl<S: Simd> Part<S> for Floats<'_> {
             mask(Scalar.at_least(&bytes, least)),
         );
         let first = |lanes: &[f32; LANES]| array!(BLOCK, i => lanes[i]);
-        let whole = |lanes: [f32; BLOCK]| array!(LANES, i => lanes[i % BLOCK].to_bits());
+        let whole = |lanes: [f32; BLOCK]| of_tiles::<S, _>(lanes).map(f32::to_bits);
         let wide = array!(BLOCK, i => if x[i].to_bits() % 4 == 0 { y[i + 1] } else { x[i] });
         let (p, q) = (first(&x), first(&y));
         let [p_t, q_t, wide_t] = [s.load_t(&p), s.load_t(&q), s.load_t(&wide)];
         report.same("load_t, store_t", whole(s.store_t(p_t)), whole(p));
         report.same("splat_t", whole(s.store_t(s.splat_t(p[0]))), whole([p[0]; BLOCK]));
-        report.same("abs_t", whole(s.store_t(s.abs_t(p_t))), whole(Scalar.abs_t(p)));
+        let numbers = array!(BLOCK, t => [p[t], q[t], wide[t]]);
+        macro_rules! scalar {
+            ($p:ident, $q:ident, $wide:ident => $result:expr) => {
+                some_at_a_time(&numbers, |numbers| {
+                    let [$p, $q, $wide] = array!(3, i => Scalar.load_t(&array!(BLOCK, t => numbers[t][i])));
+                    $result
+                })
+            };
+        }
+        report.same(
+            "abs_t",
+            whole(s.store_t(s.abs_t(p_t))),
+            whole(scalar!(p, _q, _wide => Scalar.store_t(Scalar.abs_t(p)))),
+        );
         report.same(
             "where_below",
             whole(s.store_t(s.where_below(q_t, wide_t, p_t, q_t))),
-            whole(Scalar.where_below(q, wide, p, q)),
+            whole(scalar!(p, q, wide => Scalar.store_t(Scalar.where_below(q, wide, p, q)))),
         );
-        report.same("above_t", mask(s.above_t(p_t, q_t)), mask(Scalar.above_t(p, q)));
+        let bits = |bits: u32| array!(BLOCK, t => bits >> t & 1);
+        report.same(
+            "above_t",
+            of_tiles::<S, _>(bits(s.above_t(p_t, q_t))),
+            of_tiles::<S, _>(scalar!(p, q, _wide => bits(Scalar.above_t(p, q)))),
+        );
         let words = array!(BLOCK, i => y[i].to_bits() as i16);
         let others = array!(BLOCK, i => x[i].to_bits() as u8);
         let quads = |quads: [[u8; 4]; BLOCK]| array!(LANES, i => u32::from_be_bytes(quads[i % BLOCK]));
@@ -247,7 +265,9 @@ impl<S: Simd> Part<S> for Floats<'_> {
         report.same(
             "words_to_t",
             whole(s.store_t(s.words_to_t(&words))),
-            whole(Scalar.words_to_t(&words)),
+            whole(some_at_a_time(&words, |words| {
+                Scalar.store_t(Scalar.words_to_t(words))
+            })),
         );
         report.same(
             "quads",
@@ -273,16 +293,20 @@ impl<S: Simd> Part<S> for Floats<'_> {
         let (p_t, q_t) = (s.load_t(&p), s.load_t(&q));
         // Either zero of a minimum or maximum is as good.
         let sum_of_zero = |lanes: [f32; BLOCK]| whole(lanes.map(|x| x + 0.0));
-        macro_rules! of_tiles {
+        let numbers = array!(BLOCK, t => [p[t], q[t]]);
+        macro_rules! operations {
             ($($op:ident $bits:ident),+) => {
                 $(report.same(
                     stringify!($op),
                     $bits(s.store_t(s.$op(p_t, q_t))),
-                    $bits(Scalar.$op(p, q)),
+                    $bits(some_at_a_time(&numbers, |numbers| {
+                        let [p, q] = array!(2, i => Scalar.load_t(&array!(BLOCK, t => numbers[t][i])));
+                        Scalar.store_t(Scalar.$op(p, q))
+                    })),
                 );)+
             };
         }
-        of_tiles!(add_t whole, sub_t whole, mul_t whole, min_t sum_of_zero, max_t sum_of_zero);
+        operations!(add_t whole, sub_t whole, mul_t whole, min_t sum_of_zero, max_t sum_of_zero);
         check!(report, s;
             same(add, load, f; x, y);
             same(sub, load, f; x, y);
@@ -303,23 +327,29 @@ impl<S: Simd> Part<S> for Floats<'_> {
         bytes_of_tiles::<S, 2>(report, rng, s);
         bytes_of_tiles::<S, 4>(report, rng, s);
         // How far a vector is folded by itself is the level's own.
-        let reduced = |reduced: [f32; BLOCK]| widened(reduced.map(|x| x.to_bits() as i32));
+        let reduced = whole;
         let a: [[f32; LANES]; BLOCK] = core::array::from_fn(|_| rng.lanes(|r| r.below(1e36)));
         let v = array!(BLOCK, t => s.load(&a[t]));
         report.same(
             "fold_add, reduce_add",
             reduced(s.reduce_add(&v.map(|v| s.fold_add(v)))),
-            reduced(Scalar.reduce_add(&a.map(|a| Scalar.fold_add(a)))),
+            reduced(some_at_a_time(&a.map(|a| Scalar.fold_add(a)), |a| {
+                Scalar.reduce_add(a)
+            })),
         );
         report.equal(
             "fold_min, reduce_min",
             reduced(s.reduce_min(&v.map(|v| s.fold_min(v)))),
-            reduced(Scalar.reduce_min(&a.map(|a| Scalar.fold_min(a)))),
+            reduced(some_at_a_time(&a.map(|a| Scalar.fold_min(a)), |a| {
+                Scalar.reduce_min(a)
+            })),
         );
         report.equal(
             "fold_max, reduce_max",
             reduced(s.reduce_max(&v.map(|v| s.fold_max(v)))),
-            reduced(Scalar.reduce_max(&a.map(|a| Scalar.fold_max(a)))),
+            reduced(some_at_a_time(&a.map(|a| Scalar.fold_max(a)), |a| {
+                Scalar.reduce_max(a)
+            })),
         );
 
         // At every alignment.
@@ -572,16 +602,20 @@ impl<S: Simd> Part<S> for Integers<'_> {
         report.same("store_h", h(Scalar, *unaligned), h(Scalar, x));
         let a: [[i16; LANES]; BLOCK] = core::array::from_fn(|_| rng.lanes(Rng::word));
         let v = array!(BLOCK, t => s.load_h(&a[t]));
-        let reduced = |reduced: [i16; BLOCK]| widened(reduced.map(i32::from));
+        let reduced = |reduced: [i16; BLOCK]| of_tiles::<S, _>(reduced).map(|x| x as u32);
         report.same(
             "fold_min_h, reduce_min_h",
             reduced(s.reduce_min_h(&v.map(|v| s.fold_min_h(v)))),
-            reduced(Scalar.reduce_min_h(&a.map(|a| Scalar.fold_min_h(a)))),
+            reduced(some_at_a_time(&a.map(|a| Scalar.fold_min_h(a)), |a| {
+                Scalar.reduce_min_h(a)
+            })),
         );
         report.same(
             "fold_max_h, reduce_max_h",
             reduced(s.reduce_max_h(&v.map(|v| s.fold_max_h(v)))),
-            reduced(Scalar.reduce_max_h(&a.map(|a| Scalar.fold_max_h(a)))),
+            reduced(some_at_a_time(&a.map(|a| Scalar.fold_max_h(a)), |a| {
+                Scalar.reduce_max_h(a)
+            })),
         );
         for limit in [100.0, 255.0, 1400.0, f32::INFINITY] {
             words_of_tiles::<S, 1>(report, rng, s, limit);
@@ -592,6 +626,25 @@ impl<S: Simd> Part<S> for Integers<'_> {
         let x = x.map(|x| x >> 5);
         check!(report, s; same(wht_h, load_h, h; x););
     }
+}
+
+/// Of a block's numbers, those of as many tiles as the level has.
+fn of_tiles<S: Simd, A: Copy + Default>(numbers: [A; BLOCK]) -> [A; LANES] {
+    array!(LANES, i => if i < S::TILES { numbers[i % BLOCK] } else { A::default() })
+}
+
+/// What the scalar level makes of a block's numbers, as many tiles at a time as it has.
+fn some_at_a_time<A: Copy, R: Copy + Default>(
+    numbers: &[A; BLOCK],
+    f: impl Fn(&[A; BLOCK]) -> [R; BLOCK],
+) -> [R; BLOCK] {
+    let mut results = [R::default(); BLOCK];
+    for first in (0..BLOCK).step_by(Scalar::TILES) {
+        let mut some = *numbers;
+        some.rotate_left(first);
+        results[first..][..Scalar::TILES].copy_from_slice(&f(&some)[..Scalar::TILES]);
+    }
+    results
 }
 
 struct Bytes<'r>(Report, &'r mut Rng);

@@ -432,14 +432,14 @@ const HARMONIC: f32 = 1.0 / (64.0 * core::f32::consts::PI * core::f32::consts::P
 /// these tell: the least and the largest number may lie beyond the codes, where what is left does not begin anew at
 /// every code. 0 for tiles whose bit is not set in `moved`.
 #[inline(always)]
-pub(crate) fn best_moves(
+pub(crate) fn best_moves<S: Simd>(
     moved: u32,
     [along, across]: &[[i32; BLOCK]; 2],
     (low, high): (&[f32; BLOCK], &[f32; BLOCK]),
     grids: &Grids,
 ) -> [f32; BLOCK] {
     let mut moves = [0.0; BLOCK];
-    for t in 0..BLOCK {
+    for t in 0..S::TILES {
         // The wave at no move and at a quarter of a turn; a turn by an eighth is both times the cosine and the sine of it.
         let (none, quarter) = (along[t] as f32 * -HARMONIC, across[t] as f32 * -HARMONIC);
         let (sum, difference) = (
@@ -476,9 +476,9 @@ pub(crate) fn best_moves(
 /// What rounds sixteenths to codes on a grid whose zero point is moved: half a step, less what the zero point was moved by,
 /// a unit being two sixteenths of a step.
 #[inline(always)]
-pub(crate) fn halves(moves: &[f32; BLOCK]) -> [u8; BLOCK] {
+pub(crate) fn halves<S: Simd>(moves: &[f32; BLOCK]) -> [u8; BLOCK] {
     let mut halves = [0; BLOCK];
-    for t in 0..BLOCK {
+    for t in 0..S::TILES {
         halves[t] = (HALF - 2.0 * moves[t] + ROUNDER).to_bits() as u8;
     }
     halves
@@ -594,7 +594,7 @@ impl Grids {
             factor: [0; BLOCK],
             centre: [0; BLOCK],
         };
-        for t in 0..BLOCK {
+        for t in 0..S::TILES {
             grids.factor[t] = integer(factors[t]);
             grids.centre[t] = integer(centres[t]);
         }
@@ -604,9 +604,9 @@ impl Grids {
     /// The grids of steps a sixteenth as large, half of one lower: their codes are whole sixteenths, of which
     /// a code is cut by half a step as it is rounded.
     #[inline(always)]
-    pub(crate) fn finer(&self) -> Self {
+    pub(crate) fn finer<S: Simd>(&self) -> Self {
         let mut finer = *self;
-        for t in 0..BLOCK {
+        for t in 0..S::TILES {
             finer.offset[t] += self.step[t] * (0.5 / 16.0);
             finer.reciprocal[t] *= 16.0;
         }
@@ -621,9 +621,9 @@ impl Grids {
 
     /// The same with zero points moved by as many units.
     #[inline(always)]
-    pub(crate) fn moved(&self, by: &[f32; BLOCK]) -> Self {
+    pub(crate) fn moved<S: Simd>(&self, by: &[f32; BLOCK]) -> Self {
         let mut moved = *self;
-        for t in 0..BLOCK {
+        for t in 0..S::TILES {
             let zero_point = limited_zero_point(f32::from(self.zero_point[t]) + by[t]);
             moved.offset[t] = zero_point * (0.125 * self.step[t]);
             moved.zero_point[t] = integer(zero_point);
@@ -684,7 +684,7 @@ pub(crate) struct Kinds {
 /// The first of [`Fitting::candidates`] of each tile of a block, those of the common kind together; tiles without codes are
 /// left out. Only the first `count` are tiles.
 #[inline(always)]
-pub(crate) fn fit_all(
+pub(crate) fn fit_all<S: Simd>(
     (low, high): (&[f32; BLOCK], &[f32; BLOCK]),
     widths: &[u8; BLOCK],
     count: usize,
@@ -697,7 +697,7 @@ pub(crate) fn fit_all(
     let mut tops = [top_value(common_width); BLOCK];
     let mut spreads = [steps_of_range(config, common_width); BLOCK];
     if *widths != [common_width; BLOCK] {
-        for t in 0..BLOCK {
+        for t in 0..S::TILES {
             let width = widths[t].max(1);
             tops[t] = top_value(width);
             spreads[t] = steps_of_range(config, width);
@@ -709,26 +709,26 @@ pub(crate) fn fit_all(
     let mut uncommon = [0i32; BLOCK];
     let (mut values, mut reciprocals) = ([0.0; BLOCK], [0.0; BLOCK]);
     let mut zero_points = [0.0; BLOCK];
-    for t in 0..BLOCK {
+    for t in 0..S::TILES {
         let range = high[t] - low[t];
         codes[t] = units.nearest_code(range * spreads[t]);
         let least = units.code_at_least(reach(low[t], high[t]));
         uncommon[t] = i32::from(codes[t] < least) | i32::from(range == 0.0);
     }
-    for t in 0..BLOCK {
+    for t in 0..S::TILES {
         values[t] = units.value_of(codes[t]);
         reciprocals[t] = 1.0 / (8.0 * values[t]);
         let first = 0.5 * (low[t] + high[t]) - 4.0 * values[t] * tops[t];
         zero_points[t] = round(first * (8.0 * reciprocals[t]));
     }
-    for t in 0..BLOCK {
+    for t in 0..S::TILES {
         grids.offset[t] = zero_points[t] * values[t];
         grids.step[t] = 8.0 * values[t];
     }
-    for t in 0..BLOCK {
+    for t in 0..S::TILES {
         grids.zero_point[t] = integer(zero_points[t]);
     }
-    for t in 0..BLOCK {
+    for t in 0..S::TILES {
         grids.unit[t] = codes[t] as u8;
     }
     grids.reciprocal = reciprocals;
@@ -746,7 +746,7 @@ pub(crate) fn fit_all(
     if uncommon == [0; BLOCK] && !narrow {
         return kinds;
     }
-    for t in 0..count.min(BLOCK) {
+    for t in 0..count.min(S::TILES) {
         if widths[t] == 0 {
             kinds.moved &= !(1 << t);
         } else if uncommon[t] != 0 || (two && widths[t] <= 2) {
@@ -925,6 +925,7 @@ pub(crate) fn constant(value: f32, width: u8, units: Units) -> Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::Scalar;
 
     /// Bounds of all kinds of tiles: wide, nearly constant, constant, far from zero, of one sign.
     fn bounds(seed: u32) -> ([f32; BLOCK], [f32; BLOCK]) {
@@ -956,7 +957,7 @@ mod tests {
             )
         };
         let (mut moved, mut twos) = (0, 0);
-        for seed in 0..2000 {
+        for seed in 0..8000 {
             let (low, high) = bounds(seed);
             let hash = mix(seed ^ 0x5555);
             let width = 1 + (hash % 8) as u8;
@@ -976,8 +977,8 @@ mod tests {
                     };
                     let mut grids = Grids::new();
                     // Whatever there is beyond the tiles has no say.
-                    let count = 1 + (hash >> 17) as usize % BLOCK;
-                    let kinds = fit_all((&low, &high), &widths, count, units, &config, &mut grids);
+                    let count = 1 + (hash >> 17) as usize % Scalar::TILES;
+                    let kinds = fit_all::<Scalar>((&low, &high), &widths, count, units, &config, &mut grids);
                     assert_eq!((kinds.moved | kinds.two) >> count, 0);
                     for t in 0..count {
                         let fitting = Fitting {

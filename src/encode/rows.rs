@@ -47,7 +47,7 @@ const NARROWEST: f32 = 1024.0;
 /// Tiles of `n` vectors in a block: as many as the level's scratch holds.
 const fn tiles_in_block<S: Simd>(n: usize) -> usize {
     let tiles = S::SCRATCH / n;
-    if tiles > BLOCK { BLOCK } else { tiles }
+    if tiles > S::TILES { S::TILES } else { tiles }
 }
 
 /// A block of tiles on their way through the stages. Aligned, as vectors that straddle two cache lines cost twice; in an
@@ -202,12 +202,13 @@ impl<S: Simd, const N: usize> Block<S, N> {
     /// Least and largest values of what [`Block::fold_bounds`] saw.
     #[inline(always)]
     fn reduce_bounds(&self, s: S) -> ([f32; BLOCK], [f32; BLOCK]) {
-        let (low, high) = (s.reduce_min(&self.first), s.reduce_max(&self.second));
+        let (mut low, mut high) = (s.reduce_min(&self.first), s.reduce_max(&self.second));
         // A sum with +0 gives +0 for either zero, whichever of two the level's minimum chose.
-        (
-            array!(BLOCK, t => low[t] + 0.0),
-            array!(BLOCK, t => high[t] + 0.0),
-        )
+        for t in 0..S::TILES {
+            low[t] += 0.0;
+            high[t] += 0.0;
+        }
+        (low, high)
     }
 
     #[inline(always)]
@@ -242,7 +243,11 @@ impl<S: Simd, const N: usize> Block<S, N> {
     #[inline(always)]
     fn reduce_range_factors(&self, s: S) -> [i16; BLOCK] {
         let peaks = s.reduce_max_h(bytemuck::cast_ref(&self.first));
-        array!(BLOCK, t => rotate::range_factor(peaks[t]))
+        let mut factors = [0; BLOCK];
+        for t in 0..S::TILES {
+            factors[t] = rotate::range_factor(peaks[t]);
+        }
+        factors
     }
 
     /// What the tiles' elements are multiplied by to become words; sets what a word of a coefficient is worth.
@@ -250,14 +255,17 @@ impl<S: Simd, const N: usize> Block<S, N> {
     fn scale_words(&mut self) -> [f32; BLOCK] {
         let largest = self.peaks();
         let (mut factors, mut units) = ([0.0; BLOCK], [0.0; BLOCK]);
-        for t in 0..BLOCK {
+        let mut words_of_one = [0.0; BLOCK];
+        for t in 0..S::TILES {
             // What is silent is below every unit.
             let largest = if largest[t] > SILENCE { largest[t] } else { SILENCE };
             factors[t] = rotate::word_of_peak(N * LANES) / largest;
             units[t] = largest * (share::<N>() / rotate::word_of_peak(N * LANES));
         }
-        self.units = units;
-        self.words_of_one = array!(BLOCK, t => factors[t] * (N * LANES) as f32);
+        for t in 0..S::TILES {
+            words_of_one[t] = factors[t] * (N * LANES) as f32;
+        }
+        (self.units, self.words_of_one) = (units, words_of_one);
         factors
     }
 
@@ -266,7 +274,7 @@ impl<S: Simd, const N: usize> Block<S, N> {
     fn peaks(&self) -> [f32; BLOCK] {
         let (low, high) = (self.low, self.high);
         let mut peaks = [0.0; BLOCK];
-        for t in 0..BLOCK {
+        for t in 0..S::TILES {
             peaks[t] = peak((low[t], high[t]));
         }
         peaks
@@ -551,7 +559,7 @@ fn rotate_outliers<S: Simd, const N: usize>(s: S, block: &mut Block<S, N>, tau: 
         others[t] = tile::count_above(s, &block.elements(s, t), tau, peaks[t]);
     }
     let mut alone = [0.0; BLOCK];
-    for t in 0..BLOCK {
+    for t in 0..S::TILES {
         let itself = u32::from(tau * peaks[t] > peaks[t]);
         let is = (peaks[t] > 0.0) & (tau < f32::INFINITY) & (others[t] == itself);
         alone[t] = if is { 1.0 } else { 0.0 };
@@ -693,7 +701,7 @@ impl<S: Simd, const N: usize> Part<S> for TakeCoefficients<'_, S, N> {
         }
         // Of the others it is whatever was folded last.
         let (low, high) = block.reduce_bounds(s);
-        for t in 0..BLOCK {
+        for t in 0..S::TILES {
             let taken = tiles >> t & 1 != 0;
             block.low[t] = if taken { low[t] } else { block.low[t] };
             block.high[t] = if taken { high[t] } else { block.high[t] };
@@ -1369,7 +1377,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             }
             return;
         }
-        let kinds = quantise::fit_all(
+        let kinds = quantise::fit_all::<S>(
             (&block.low, &block.high),
             &block.widths,
             block.count,
@@ -1397,7 +1405,7 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
         if moved == 0 {
             return;
         }
-        let (finer, words) = (block.grids.finer(), block.word_grids(s, 0.0));
+        let (finer, words) = (block.grids.finer::<S>(), block.word_grids(s, 0.0));
         // Those that are alike one after the other.
         let worded = block.worded;
         for t in set_bits(moved & worded) {
@@ -1407,9 +1415,9 @@ impl<S: Simd, const N: usize> Part<S> for Fit<'_, S, N> {
             block.cut(s, t, &finer.get(t));
         }
         let phases = quantise::phases::<S, N>(s, bytemuck::cast_ref(&block.first));
-        let moves = quantise::best_moves(moved, &phases, (&block.low, &block.high), &block.grids);
-        block.grids = block.grids.moved(&moves);
-        block.halves = quantise::halves(&moves);
+        let moves = quantise::best_moves::<S>(moved, &phases, (&block.low, &block.high), &block.grids);
+        block.grids = block.grids.moved::<S>(&moves);
+        block.halves = quantise::halves::<S>(&moves);
         block.cut = moved & !s.at_least(&block.widths, quantise::WIDEST_OF_SIXTEENTHS + 1);
     }
 }
