@@ -26,6 +26,8 @@ END_OF_TABLE
 }
 # The other tests hold what does not depend on the target, and take minutes under emulation.
 tests=(codec differential encoder_bytes levels vectors)
+# Where there are vectors, the library's own tests as well: every operation of a level against the scalar one.
+operations=arch::tests::operations_are_the_same_at_every_level
 
 fail() {
     printf 'error: %s\n' "$*" >&2
@@ -123,6 +125,11 @@ run() {
     fi
     "${with_std[@]}" --target "$target" -- --show-output 2>&1 | tee "$log"
     check "$log" "$target" "$levels"
+    if [[ $levels == *,* ]]; then
+        log=$CARGO_TARGET_DIR/$name-lib.log
+        cargo test -p tahq --release --locked --lib --target "$target" 2>&1 | tee "$log"
+        grep -qxF "test $operations ... ok" "$log" || fail "$operations did not run on $target; see $log"
+    fi
     if [[ $lesser != - ]]; then
         log=$CARGO_TARGET_DIR/$name-$lesser.log
         frames=(cargo test -p tahq --release --locked --test encoder_bytes --target "$target" -- --show-output)

@@ -739,7 +739,7 @@ pub(crate) trait Simd: Copy {
         array!(N, v => self.mul(self.add(self.eight_times(nibbles[v]), zero_point), unit))
     }
 
-    /// Whether [`Simd::wht_packed`] and [`Simd::packed_plus`] are faster than the operations that they are made of here.
+    /// Whether [`Simd::wht_packed`] and what follows it are faster than the operations that they are made of here.
     const PACKED: bool = false;
     /// The Walsh-Hadamard transform of 64 nibbles, each taken with its sign by row `row` of the matrix, below 64. The low
     /// halves of the bytes are the first 32.
@@ -756,12 +756,62 @@ pub(crate) trait Simd: Copy {
         let eighth = self.splat(1.0 / 8.0);
         array!(2, v => self.mul(self.add(self.eight_times(nibbles[v]), eight_times), eighth))
     }
+    /// Two to the powers of so many channels' exponents, which are up to [`WORD_POWERS`] above the least, less that one: in an
+    /// order of the level's own.
+    #[inline(always)]
+    fn word_powers(self, exponents: &[i8; 2 * LANES], least: i8) -> WordPowers {
+        let mut powers = [[0; LANES]; 2];
+        for (power, &k) in powers.as_flattened_mut().iter_mut().zip(exponents) {
+            *power = 1i16.wrapping_shl(u32::from(k.wrapping_sub(least) as u8));
+        }
+        powers
+    }
+    /// [`Simd::wht_packed`] times such powers, and times `x`; no product is rounded.
+    #[inline(always)]
+    fn wht_packed_times(
+        self,
+        packed: &[[u8; LANES / 2]; 2],
+        row: usize,
+        powers: &WordPowers,
+        x: f32,
+    ) -> [Self::F; 2] {
+        let (n, x) = (self.wht_packed(packed, row), self.splat(x));
+        array!(2, v => {
+            let powers = self.to_float(self.h_to_i(self.load_h(&powers[v])));
+            self.mul(self.mul(n[v], powers), x)
+        })
+    }
+    /// Eight times each nibble plus `plus`, which is at most [`WORD_PLUS`], times powers and `x` in the same way.
+    #[inline(always)]
+    fn packed_plus_times(
+        self,
+        packed: &[[u8; LANES / 2]; 2],
+        plus: i16,
+        powers: &WordPowers,
+        x: f32,
+    ) -> [Self::F; 2] {
+        let (n, x) = (nibbles(self, packed), self.splat(x));
+        let plus = self.splat(f32::from(plus));
+        array!(2, v => {
+            let powers = self.to_float(self.h_to_i(self.load_h(&powers[v])));
+            self.mul(self.mul(self.add(self.eight_times(n[v]), plus), powers), x)
+        })
+    }
     /// `sum` and a product that is exact.
     #[inline(always)]
     fn plus_product(self, sum: f32, a: f32, b: f32) -> f32 {
         sum + a * b
     }
 }
+
+/// Powers of two of the channels of a tile of 64: see [`Simd::word_powers`].
+pub(crate) type WordPowers = [[i16; LANES]; 2];
+
+/// The largest exponent that such a power has.
+pub(crate) const WORD_POWERS: i32 = 14;
+
+/// What eight times a nibble may be added to, to be a word.
+pub(crate) const WORD_PLUS: i16 = i16::MAX - 8 * 15;
 
 /// What the codes of some tiles become numbers by, made for all of them at once: where a tile is decoded they are loaded
 /// into vectors, as they are.

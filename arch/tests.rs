@@ -669,11 +669,31 @@ impl Bytes<'_> {
         let (n, expected) = (s.wht_packed(packed, row), Scalar.wht_packed(packed, row));
         let x = f32::from(rng.word()) / 8.0;
         let (sums, expected_sums) = (s.packed_plus(packed, x), Scalar.packed_plus(packed, x));
+        let least = (rng.draw() % 200) as i8;
+        let exponents = array!(64, _i => least.wrapping_add((rng.draw() % (WORD_POWERS as u64 + 1)) as i8));
+        let plus = rng.word().min(WORD_PLUS);
+        let unit = (8 + rng.draw() % 8) as f32 * 2.0f32.powi((rng.draw() % 64) as i32 - 32);
+        let powers = (
+            s.word_powers(&exponents, least),
+            Scalar.word_powers(&exponents, least),
+        );
+        let times = (
+            s.wht_packed_times(packed, row, &powers.0, unit),
+            Scalar.wht_packed_times(packed, row, &powers.1, unit),
+        );
+        let plus_times = (
+            s.packed_plus_times(packed, plus, &powers.0, unit),
+            Scalar.packed_plus_times(packed, plus, &powers.1, unit),
+        );
         for v in 0..2 {
             let operation = format!("wht_packed row {row} vector {v}");
             report.same(&operation, f(s, n[v]), f(Scalar, expected[v]));
             let operation = format!("packed_plus {x} vector {v}");
             report.same(&operation, f(s, sums[v]), f(Scalar, expected_sums[v]));
+            let operation = format!("wht_packed_times row {row} vector {v}");
+            report.same(&operation, f(s, times.0[v]), f(Scalar, times.1[v]));
+            let operation = format!("packed_plus_times {plus} vector {v}");
+            report.same(&operation, f(s, plus_times.0[v]), f(Scalar, plus_times.1[v]));
         }
     }
 

@@ -772,8 +772,14 @@ impl<'a> Frame<'a> {
     pub(crate) fn uniform_rows(&self, range: Range<u32>) -> impl Iterator<Item = (u32, Row<'a>)> + use<'a> {
         let header = self.header;
         let layout = header.row_layout(true);
-        let blocks = from(self.blocks, header.row_offset(&[], range.start)).chunks_exact(layout.len.max(1));
+        let blocks = self.uniform_blocks(range.start).chunks_exact(layout.len.max(1));
         range.zip(blocks.map(move |block| Row::of_block(header, true, layout, block)))
+    }
+
+    /// The bytes of these rows' blocks, from row `start` on.
+    #[inline(always)]
+    pub(crate) fn uniform_blocks(&self, start: u32) -> &'a [u8] {
+        from(self.blocks, self.header.row_offset(&[], start))
     }
 
     /// The rows of `range`, those that the frame has, in order; `None` as [`Frame::row`] gives it. Faster

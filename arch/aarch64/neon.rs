@@ -8,8 +8,8 @@ use core::arch::asm;
 use core::convert::Infallible;
 
 use crate::arch::{
-    BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, WhtNibbles, array, rotated_by_halves, sign_row,
-    tiles_are_lanes, walsh, word_signs,
+    BLOCK, Folded, FoldedWords, LANES, LookedUp, Part, Simd, WhtNibbles, WordPowers, array,
+    rotated_by_halves, sign_row, tiles_are_lanes, walsh, word_signs,
 };
 
 /// Registers of 16 bytes in a logical vector of f32 or i32.
@@ -279,6 +279,90 @@ fn opaque_address<T>(mut at: *const T) -> *const T {
     // SAFETY: there is no instruction, so nothing but the register that is named is read or written.
     unsafe { asm!("/* {at} */", at = inout(reg) at, options(pure, nomem, nostack, preserves_flags)) };
     at
+}
+
+/// The Walsh-Hadamard transform of 64 nibbles by all bits of an element's number but bit 2: bits 5, 1 and 0 in bytes, whose
+/// sums of eight nibbles fit, bit 3 in words, and bit 4 by widening, which makes the highest bit of a lane's number one of the
+/// register's, for nothing. In what order bits come to be registers is such that no more is needed to restore the order.
+#[inline(always)]
+fn wht_but_one(packed: &[[u8; LANES / 2]; 2], row: usize) -> [int16x8_t; 8] {
+    let signs = opaque_address(SIGNS_64.as_ptr())
+        .wrapping_add(row % 64)
+        .cast::<i8>();
+    // SAFETY: NEON is part of the target; the table's row has the 64 bytes that are read.
+    let signs = unsafe { array!(4, i => vld1q_s8(signs.add(16 * i))) };
+    let nibbles = halves_of(packed);
+    // Bits of the register's number, and of the lane's: (5 4) and (3 2 1 0).
+    let mut x = array!(4, i => neon!(vmulq_s8(vreinterpretq_s8_u8(nibbles[i]), signs[i % 2 * 2 + i / 2])));
+    for b in 0..2 {
+        let mut x_b = [x[b], x[2 + b]];
+        butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
+        // (1 4) and (3 2 5 0).
+        let pairs = neon!([vreinterpretq_s16_s8(x_b[0]), vreinterpretq_s16_s8(x_b[1])]);
+        x_b = neon!([
+            vreinterpretq_s8_s16(vtrn1q_s16(pairs[0], pairs[1])),
+            vreinterpretq_s8_s16(vtrn2q_s16(pairs[0], pairs[1])),
+        ]);
+        butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
+        // (0 4) and (3 2 5 1).
+        x_b = neon!([vtrn1q_s8(x_b[0], x_b[1]), vtrn2q_s8(x_b[0], x_b[1])]);
+        butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
+        // (3 4) and (2 5 1 0).
+        [x[b], x[2 + b]] = zip!(vzip1q_s8, vzip2q_s8, x_b);
+    }
+    // (3 4 2) and (5 1 0).
+    let mut words = array!(8, i => neon!({
+        let (low, high) = (x[i / 4 * 2], x[i / 4 * 2 + 1]);
+        match i % 4 {
+            0 => vaddl_s8(vget_low_s8(low), vget_low_s8(high)),
+            1 => vaddl_high_s8(low, high),
+            2 => vsubl_s8(vget_low_s8(low), vget_low_s8(high)),
+            _ => vsubl_high_s8(low, high),
+        }
+    }));
+    for i in 0..4 {
+        butterfly!(vaddq_s16, vsubq_s16, words[i], words[i + 4]);
+    }
+    words
+}
+
+/// Registers of four bytes of one and four of the other, and so on.
+macro_rules! zip_fours {
+    ($zip:ident, $a:expr, $b:expr) => {
+        vreinterpretq_u8_u32($zip(vreinterpretq_u32_u8($a), vreinterpretq_u32_u8($b)))
+    };
+}
+
+/// Bytes as words, `plus` added, in each register four of the first 32 lanes and as many of the others.
+#[inline(always)]
+fn words_by_fours(bytes: [uint8x16_t; 4], plus: uint16x8_t) -> [int16x8_t; 8] {
+    let fours = neon!([
+        zip_fours!(vzip1q_u32, bytes[0], bytes[2]),
+        zip_fours!(vzip2q_u32, bytes[0], bytes[2]),
+        zip_fours!(vzip1q_u32, bytes[1], bytes[3]),
+        zip_fours!(vzip2q_u32, bytes[1], bytes[3]),
+    ]);
+    array!(8, i => neon!(vreinterpretq_s16_u16(if i % 2 == 0 {
+        vaddw_u8(plus, vget_low_u8(fours[i / 2]))
+    } else {
+        vaddw_high_u8(plus, fours[i / 2])
+    })))
+}
+
+/// Words of which each register has four of the first 32 lanes and as many of the others, times such powers, and times `x`.
+#[inline(always)]
+fn times_powers_of_two(words: [int16x8_t; 8], powers: &WordPowers, x: f32) -> [[float32x4_t; WIDE]; 2] {
+    let from = powers.as_flattened().as_ptr();
+    // SAFETY: NEON is part of the target; the array has eight registers.
+    let powers = unsafe { array!(8, i => vld1q_s16(from.add(8 * i))) };
+    array!(2, v => array!(WIDE, i => neon!({
+        let product = if v == 0 {
+            vmull_s16(vget_low_s16(words[i]), vget_low_s16(powers[i]))
+        } else {
+            vmull_high_s16(words[i], powers[i])
+        };
+        vmulq_n_f32(vcvtq_f32_s32(product), x)
+    })))
 }
 
 /// Exponents where the upper halves of floats have theirs.
@@ -1160,47 +1244,10 @@ impl Simd for Neon {
     rotated_by_halves!();
 
     const PACKED: bool = true;
-    /// Bits 5, 1 and 0 of an element's number in bytes, whose sums of eight nibbles fit, and bit 3 in words; bits 4 and 2
-    /// by widening, which makes the highest bit of a lane's number one of the register's, for nothing. In what order bits
-    /// come to be registers is such that no more is needed to restore the order.
+    /// Bit 2 by widening as well.
     #[inline(always)]
     fn wht_packed(self, packed: &[[u8; LANES / 2]; 2], row: usize) -> [Self::F; 2] {
-        let signs = SIGNS_64[row % 64].as_ptr();
-        // SAFETY: NEON is part of the target; the table's row has the 64 bytes that are read.
-        let signs = unsafe { array!(4, i => vld1q_s8(signs.add(16 * i))) };
-        let nibbles = halves_of(packed);
-        // Bits of the register's number, and of the lane's: (5 4) and (3 2 1 0).
-        let mut x =
-            array!(4, i => neon!(vmulq_s8(vreinterpretq_s8_u8(nibbles[i]), signs[i % 2 * 2 + i / 2])));
-        for b in 0..2 {
-            let mut x_b = [x[b], x[2 + b]];
-            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
-            // (1 4) and (3 2 5 0).
-            let pairs = neon!([vreinterpretq_s16_s8(x_b[0]), vreinterpretq_s16_s8(x_b[1])]);
-            x_b = neon!([
-                vreinterpretq_s8_s16(vtrn1q_s16(pairs[0], pairs[1])),
-                vreinterpretq_s8_s16(vtrn2q_s16(pairs[0], pairs[1])),
-            ]);
-            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
-            // (0 4) and (3 2 5 1).
-            x_b = neon!([vtrn1q_s8(x_b[0], x_b[1]), vtrn2q_s8(x_b[0], x_b[1])]);
-            butterfly!(vaddq_s8, vsubq_s8, x_b[0], x_b[1]);
-            // (3 4) and (2 5 1 0).
-            [x[b], x[2 + b]] = zip!(vzip1q_s8, vzip2q_s8, x_b);
-        }
-        // (3 4 2) and (5 1 0).
-        let mut words = array!(8, i => neon!({
-            let (low, high) = (x[i / 4 * 2], x[i / 4 * 2 + 1]);
-            match i % 4 {
-                0 => vaddl_s8(vget_low_s8(low), vget_low_s8(high)),
-                1 => vaddl_high_s8(low, high),
-                2 => vsubl_s8(vget_low_s8(low), vget_low_s8(high)),
-                _ => vsubl_high_s8(low, high),
-            }
-        }));
-        for i in 0..4 {
-            butterfly!(vaddq_s16, vsubq_s16, words[i], words[i + 4]);
-        }
+        let words = wht_but_one(packed, row);
         let words = array!(8, i => opaque(words[i]));
         // (5 4 3 2) and (1 0).
         array!(2, v => array!(WIDE, i => neon!({
@@ -1213,6 +1260,56 @@ impl Simd for Neon {
                 _ => vsubl_high_s16(low, high),
             })
         })))
+    }
+    /// In each eight, four of the first 32 channels and as many of the others: what one product takes from the same halves of
+    /// two registers.
+    #[inline(always)]
+    fn word_powers(self, exponents: &[i8; 2 * LANES], least: i8) -> WordPowers {
+        let from = exponents.as_ptr();
+        // SAFETY: NEON is part of the target; 64 bytes are readable behind the reference.
+        let exponents = unsafe { array!(4, i => vld1q_s8(from.add(16 * i))) };
+        let above = array!(4, i => neon!(vreinterpretq_u8_s8(vsubq_s8(exponents[i], vdupq_n_s8(least)))));
+        let exponents = words_by_fours(above, neon!(vdupq_n_u16(0)));
+        let mut powers = [[0; LANES]; 2];
+        let to: *mut i16 = powers.as_flattened_mut().as_mut_ptr();
+        for (i, &exponents) in exponents.iter().enumerate() {
+            let power = neon!(vshlq_s16(vdupq_n_s16(1), exponents));
+            // SAFETY: NEON is part of the target; the array has room for eight registers.
+            unsafe { vst1q_s16(to.add(8 * i), power) };
+        }
+        powers
+    }
+    #[inline(always)]
+    fn wht_packed_times(
+        self,
+        packed: &[[u8; LANES / 2]; 2],
+        row: usize,
+        powers: &WordPowers,
+        x: f32,
+    ) -> [Self::F; 2] {
+        let mut words = wht_but_one(packed, row);
+        for pair in words.as_chunks_mut::<2>().0 {
+            butterfly!(vaddq_s16, vsubq_s16, pair[0], pair[1]);
+        }
+        // (5 4 3 2) and (1 0): one half of each for either vector.
+        times_powers_of_two(
+            array!(8, i => words[i / 2 % 2 * 4 + i / 4 * 2 + i % 2]),
+            powers,
+            x,
+        )
+    }
+    #[inline(always)]
+    fn packed_plus_times(
+        self,
+        packed: &[[u8; LANES / 2]; 2],
+        plus: i16,
+        powers: &WordPowers,
+        x: f32,
+    ) -> [Self::F; 2] {
+        let nibbles = halves_of(packed);
+        let eights = array!(4, i => neon!(vshlq_n_u8::<3>(nibbles[i])));
+        let plus = neon!(vdupq_n_u16(plus as u16));
+        times_powers_of_two(words_by_fours(eights, plus), powers, x)
     }
     /// Rounded once.
     #[inline(always)]

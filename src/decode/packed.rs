@@ -6,15 +6,15 @@
 
 use core::ops::Range;
 
-use crate::arch::{LANES, Part, Simd, array};
+use crate::arch::{LANES, Part, Simd, WORD_PLUS, WORD_POWERS, WordPowers, array};
 use crate::checksum::Shares;
 use crate::error::DecodeError;
 use crate::exponents;
-use crate::frame::{DescriptorWord, Frame, Pivots, Row};
-use crate::part::{split, split_mut};
+use crate::frame::{BASE_MAX, DESCRIPTOR_LEN, DescriptorWord, Frame, PREFIX_LEN, Pivots, RowLayout};
+use crate::part::{from, part, part_mut, split, split_mut};
 use crate::quantise::wire_unit;
 
-use super::powers::{Powers, TilePowers};
+use super::powers::Powers;
 use super::{One, Tail, holds_nibbles};
 
 /// Elements of a tile, and vectors.
@@ -26,12 +26,12 @@ pub(super) fn holds(frame: &Frame<'_>) -> bool {
     holds_nibbles(frame) && frame.header().tile_len() == G
 }
 
-/// Whether no product overflows and all units are normal, times the channels' powers as well, in a row of this base.
+/// The bases of rows in which no product overflows and all units are normal, times the channels' powers as well.
 #[inline(always)]
-fn is_exact(base: u8, (least, most): (i32, i32)) -> bool {
+fn exact_bases((least, most): (i32, i32)) -> Range<u32> {
     // Biased exponents of units are 1 to 32 above the base, and a sum is below 2^23 of them.
-    let base = i32::from(base);
-    base + least >= 0 && base + 32 + 23 + most.max(0) <= 254
+    let end = 254 - 32 - 23 - most.max(0) + 1;
+    (-least).max(0) as u32..end.clamp(0, i32::from(BASE_MAX) + 1) as u32
 }
 
 /// Rows of a frame that [`holds`] them.
@@ -58,7 +58,8 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
             s.outline(Alike {
                 frame: self.frame,
                 rows: self.rows.start..middle,
-                powers: powers.ready(s, last),
+                powers,
+                words: words(s, powers.exponents(), extremes, last),
                 extremes,
                 out: own,
                 shares: self.shares,
@@ -68,6 +69,7 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
             frame: self.frame,
             rows: middle..self.rows.end,
             powers,
+            words: None,
             extremes,
             out: last,
             shares: self.shares,
@@ -75,11 +77,34 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
     }
 }
 
+/// The powers of whole tiles' channels, less the least of all, made ready in `room`, of which the start is overwritten;
+/// `None` where they are too far apart.
+#[inline(always)]
+fn words<'k, S: Simd>(
+    s: S,
+    exponents: Option<&[i8]>,
+    (least, most): (i32, i32),
+    room: &'k mut [f32],
+) -> Option<&'k [WordPowers]> {
+    if most - least > WORD_POWERS {
+        return None;
+    }
+    let tiles = exponents?.as_chunks::<G>().0;
+    let room: &mut [i16] = bytemuck::try_cast_slice_mut(room).ok()?;
+    let room = room.as_chunks_mut().0.as_chunks_mut().0.get_mut(..tiles.len())?;
+    for (powers, exponents) in room.iter_mut().zip(tiles) {
+        *powers = s.word_powers(exponents, least as i8);
+    }
+    Some(room)
+}
+
 /// Rows that are multiplied by the same powers.
 struct Alike<'s, 'k, 'b> {
     frame: &'k Frame<'k>,
     rows: Range<u32>,
     powers: Powers<'s>,
+    /// The powers as [`words`], where they are ready.
+    words: Option<&'s [WordPowers]>,
     /// The least exponent and the largest.
     extremes: (i32, i32),
     out: &'s mut [f32],
@@ -91,75 +116,144 @@ impl<S: Simd> Part<S> for Alike<'_, '_, '_> {
 
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
-        let powers = self.powers;
-        let outs = self
-            .out
-            .chunks_exact_mut((self.frame.header().width as usize).max(1));
-        for ((index, row), out) in self.frame.uniform_rows(self.rows).zip(outs) {
-            self.shares.before_row();
-            row.validate_prefix(index)?;
-            let base = row.base();
-            if !is_exact(base, self.extremes) {
-                s.outline(One::<f32, N, G> {
-                    row,
-                    index,
-                    powers,
-                    out,
-                })?;
+        let (header, powers) = (self.frame.header(), self.powers);
+        let (layout, width) = (header.row_layout(true), header.width as usize);
+        let (mut rows, mut out) = (self.rows, self.out);
+        let mut run = 0;
+        while !rows.is_empty() {
+            if run == 0 {
+                run = self.shares.before_rows(rows.end - rows.start);
+            }
+            let blocks = self.frame.uniform_blocks(rows.start);
+            let done = s.outline(Whole {
+                blocks: part(blocks, 0..run as usize * layout.len),
+                layout,
+                width,
+                bases: exact_bases(self.extremes),
+                exponents: powers.exponents().map(|table| table.as_chunks().0),
+                words: self.words,
+                least: self.extremes.0,
+                out: part_mut(out, 0..run as usize * width),
+            });
+            let done = done.min(run);
+            let (own, rest) = split_mut(out, done as usize * width);
+            out = rest;
+            if !width.is_multiple_of(G) {
+                let own = own.chunks_exact_mut(width);
+                for ((index, row), out) in self.frame.uniform_rows(rows.start..rows.start + done).zip(own) {
+                    let t = width / G;
+                    s.outline(Tail::<f32, N, G> {
+                        row: &{ row },
+                        index,
+                        t,
+                        packed: from(row.codes(), t * (G / 2)),
+                        exponents: powers.exponents(),
+                        out: split_mut(out, t * G).1,
+                    })?;
+                }
+            }
+            (rows.start, run) = (rows.start + done, run - done);
+            if run == 0 {
                 continue;
             }
-            let (whole, tail) = out.as_chunks_mut::<G>();
-            let t = whole.len();
-            let (packed, rest) = split(row.codes(), t * (G / 2));
+            // This one is not as most are.
+            let Some((index, row)) = self.frame.uniform_rows(rows.start..rows.end).next() else {
+                break;
+            };
+            row.validate(index)?;
+            let (own, rest) = split_mut(out, width);
+            s.outline(One::<f32, N, G> {
+                row,
+                index,
+                powers,
+                out: own,
+            })?;
+            out = rest;
+            (rows.start, run) = (rows.start + 1, run - 1);
+        }
+        Ok(())
+    }
+}
+
+/// The whole tiles of some rows, up to one that is not valid, or not exact in the way that is meant here: a function of its own,
+/// so that their loop has the registers.
+struct Whole<'k> {
+    /// The rows' blocks.
+    blocks: &'k [u8],
+    layout: RowLayout,
+    width: usize,
+    bases: Range<u32>,
+    exponents: Option<&'k [[i8; G]]>,
+    words: Option<&'k [WordPowers]>,
+    /// The least exponent.
+    least: i32,
+    out: &'k mut [f32],
+}
+
+impl<S: Simd> Part<S> for Whole<'_> {
+    /// How many rows were decoded.
+    type Output = u32;
+
+    #[inline(always)]
+    fn run(self, s: S) -> u32 {
+        let least = self.least;
+        let outs = self.out.chunks_exact_mut(self.width.max(1));
+        let mut done = 0;
+        for (block, out) in self.blocks.chunks_exact(self.layout.len.max(1)).zip(outs) {
+            let (prefix, rest) = split(block, PREFIX_LEN);
+            let (descriptors, packed) = split(rest, self.layout.tiles * DESCRIPTOR_LEN);
+            // With what is to be zero behind it.
+            let base = prefix
+                .first_chunk()
+                .map_or(u32::MAX, |prefix| u32::from_le_bytes(*prefix));
+            if !self.bases.contains(&base) {
+                return done;
+            }
+            let base = base as u8;
             let packed = packed.as_chunks().0.as_chunks().0;
-            let tiles = row.descriptors().iter().zip(packed).zip(whole);
+            let tiles = descriptors
+                .as_chunks()
+                .0
+                .iter()
+                .zip(packed)
+                .zip(out.as_chunks_mut().0);
             let pivots = &mut Pivots::default();
-            match powers.tiles::<G>(0) {
-                TilePowers::One => {
+            match (self.exponents, self.words) {
+                (None, _) => {
                     for ((descriptor, packed), out) in tiles {
                         if !tile(s, base, descriptor, pivots, packed, TilePower::One, out) {
-                            return Row::validate(&{ row }, index);
+                            return done;
                         }
                     }
                 }
-                TilePowers::Exponents(tables) => {
-                    for (((descriptor, packed), out), table) in tiles.zip(tables) {
-                        if !tile(
-                            s,
-                            base,
-                            descriptor,
-                            pivots,
-                            packed,
-                            TilePower::Exponents(table),
-                            out,
-                        ) {
-                            return Row::validate(&{ row }, index);
+                (Some(exponents), None) => {
+                    for (((descriptor, packed), out), exponents) in tiles.zip(exponents) {
+                        let power = TilePower::Exponents(exponents);
+                        if !tile(s, base, descriptor, pivots, packed, power, out) {
+                            return done;
                         }
                     }
                 }
-                TilePowers::Ready(tables) => {
-                    for (((descriptor, packed), out), table) in tiles.zip(tables) {
-                        if !tile(s, base, descriptor, pivots, packed, TilePower::Ready(table), out) {
-                            return Row::validate(&{ row }, index);
+                (Some(exponents), Some(words)) => {
+                    let powers = exponents.iter().zip(words);
+                    for (((descriptor, packed), out), (exponents, words)) in tiles.zip(powers) {
+                        let power = TilePower::Words {
+                            words,
+                            exponents,
+                            least,
+                        };
+                        if !tile(s, base, descriptor, pivots, packed, power, out) {
+                            return done;
                         }
                     }
                 }
             }
             if pivots.went_beyond() {
-                return Row::validate(&{ row }, index);
+                return done;
             }
-            if !tail.is_empty() {
-                s.outline(Tail::<f32, N, G> {
-                    row: &{ row },
-                    index,
-                    t,
-                    packed: rest,
-                    exponents: powers.exponents(),
-                    out: tail,
-                })?;
-            }
+            done += 1;
         }
-        Ok(())
+        done
     }
 }
 
@@ -168,38 +262,31 @@ impl<S: Simd> Part<S> for Alike<'_, '_, '_> {
 enum TilePower<'k> {
     One,
     Exponents(&'k [i8; G]),
-    Ready(&'k [f32; G]),
+    /// By exponents, and ready, less the least of all.
+    Words {
+        words: &'k WordPowers,
+        exponents: &'k [i8; G],
+        least: i32,
+    },
 }
 
 impl TilePower<'_> {
-    /// Times the step, of all channels.
-    #[inline(always)]
-    fn all<S: Simd>(self, s: S, step: f32) -> [S::F; N] {
-        match self {
-            Self::One => [s.splat(step); N],
-            Self::Exponents(table) => {
-                let table = table.as_chunks::<LANES>().0;
-                array!(N, v => s.times_powers(step, &table[v]))
-            }
-            Self::Ready(powers) => {
-                let (powers, step) = (powers.as_chunks().0, s.splat(step));
-                array!(N, v => s.mul(s.load(&powers[v]), step))
-            }
-        }
-    }
-
     /// Times the step, of one channel.
     #[inline(always)]
     fn one(self, step: f32, channel: usize) -> f32 {
         match self {
             Self::One => step,
-            Self::Exponents(table) => f32::from_bits(
-                step.to_bits()
-                    .wrapping_add_signed(i32::from(table[channel % G]) << 23),
-            ),
-            Self::Ready(powers) => powers[channel % G] * step,
+            Self::Exponents(exponents) | Self::Words { exponents, .. } => {
+                times_power(step, i32::from(exponents[channel % G]))
+            }
         }
     }
+}
+
+/// `x` times two to the power of `exponent`, normal like `x`.
+#[inline(always)]
+fn times_power(x: f32, exponent: i32) -> f32 {
+    f32::from_bits(x.to_bits().wrapping_add_signed(exponent << 23))
 }
 
 /// Decodes a tile, or says that its transform is not valid, if `pivots` will not say so.
@@ -210,7 +297,7 @@ fn tile<S: Simd>(
     descriptor: &[u8; 4],
     pivots: &mut Pivots<G>,
     packed: &[[u8; LANES / 2]; N],
-    powers: TilePower<'_>,
+    power: TilePower<'_>,
     out: &mut [f32; G],
 ) -> bool {
     let tile = DescriptorWord::new(*descriptor);
@@ -218,25 +305,57 @@ fn tile<S: Simd>(
     let step = wire_unit(base.wrapping_add(3), tile.unit());
     if tile.is_rotated() {
         let pivot = tile.pivot(pivots);
-        store(s, s.wht_packed(packed, pivot), powers.all(s, step), out);
+        let values = match power {
+            TilePower::One => times(s, s.wht_packed(packed, pivot), [s.splat(step); N]),
+            TilePower::Exponents(table) => times(s, s.wht_packed(packed, pivot), factors(s, step, table)),
+            TilePower::Words { words, least, .. } => {
+                s.wht_packed_times(packed, pivot, words, times_power(step, least))
+            }
+        };
+        store(s, values, out);
         // 64 zero points of an eighth of a step.
         let zero_points = (8 * i32::from(tile.zero_point())) as f32;
-        out[pivot] = s.plus_product(out[pivot], zero_points, powers.one(step, pivot));
+        out[pivot] = s.plus_product(out[pivot], zero_points, power.one(step, pivot));
         return true;
     }
     if !tile.is_plain() {
         return false;
     }
-    let steps = s.packed_plus(packed, f32::from(tile.zero_point()) / 8.0);
-    store(s, steps, powers.all(s, step), out);
+    let zero_point = tile.zero_point();
+    let values = match power {
+        TilePower::Words { words, least, .. } if zero_point <= WORD_PLUS => {
+            let unit = wire_unit(base, tile.unit());
+            s.packed_plus_times(packed, zero_point, words, times_power(unit, least))
+        }
+        TilePower::One => {
+            let steps = s.packed_plus(packed, f32::from(zero_point) / 8.0);
+            times(s, steps, [s.splat(step); N])
+        }
+        TilePower::Exponents(exponents) | TilePower::Words { exponents, .. } => {
+            let steps = s.packed_plus(packed, f32::from(zero_point) / 8.0);
+            times(s, steps, factors(s, step, exponents))
+        }
+    };
+    store(s, values, out);
     true
 }
 
-/// Stores a tile's products.
+/// The step times the powers of channels.
 #[inline(always)]
-fn store<S: Simd>(s: S, steps: [S::F; N], factors: [S::F; N], out: &mut [f32; G]) {
+fn factors<S: Simd>(s: S, step: f32, exponents: &[i8; G]) -> [S::F; N] {
+    let exponents = exponents.as_chunks::<LANES>().0;
+    array!(N, v => s.times_powers(step, &exponents[v]))
+}
+
+#[inline(always)]
+fn times<S: Simd>(s: S, steps: [S::F; N], factors: [S::F; N]) -> [S::F; N] {
+    array!(N, v => s.mul(steps[v], factors[v]))
+}
+
+#[inline(always)]
+fn store<S: Simd>(s: S, values: [S::F; N], out: &mut [f32; G]) {
     for (v, out) in out.as_chunks_mut().0.iter_mut().enumerate().take(N) {
-        s.store(s.mul(steps[v], factors[v]), out);
+        s.store(values[v], out);
     }
 }
 
@@ -310,7 +429,7 @@ mod tests {
         let bases = [0, 1, 60, 127, 140, 198, 199, 200, 219, 222, 128];
         // The last so wide that rows share powers, some at a time.
         for width in [1, 63, 64, 65, 640, 64 * 33 + 8] {
-            for exponents in [None, Some(0), Some(3), Some(40), Some(127)] {
+            for exponents in [None, Some(0), Some(3), Some(7), Some(8), Some(40), Some(127)] {
                 let header = Header {
                     encoding: Encoding::Uniform,
                     log2_tile: 6,
@@ -367,6 +486,31 @@ mod tests {
                         );
                         assert!(y.iter().all(|&y| y.to_bits() == 0));
                     }
+                }
+
+                // Of several faults the first is told: with row 3's, a prefix of a row before and of one after.
+                let prefix = |row: usize| header.prelude_len() + row * header.row_layout(true).len;
+                for (at, found, expected) in [
+                    (prefix(2), 223, DecodeError::BadBase { row: 2, found: 223 }),
+                    (prefix(1) + 3, 1, DecodeError::RowPadding { row: 1 }),
+                    (
+                        prefix(9) + 1,
+                        1,
+                        DecodeError::BadTransform {
+                            row: 3,
+                            tile,
+                            found: 0xff,
+                        },
+                    ),
+                ] {
+                    let before = core::mem::replace(&mut body[at], found);
+                    for level in Level::available() {
+                        let mut y = vec![f32::NAN; len];
+                        let decoder = Decoder::new().with_level(level);
+                        assert_eq!(decoder.decode_body(&header, &body, &mut y), Err(expected));
+                        assert!(y.iter().all(|&y| y.to_bits() == 0));
+                    }
+                    body[at] = before;
                 }
             }
         }
