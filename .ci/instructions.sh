@@ -22,9 +22,9 @@ avx2    int4-plain             4.29  1.62
 avx2    tah-quant              8.94  3.20
 avx2    int8                  13.00  5.03
 avx2    mixed                 15.50  3.99
-neon    int4-fast              9.05  2.35
+neon    int4-fast              8.80  2.35
 neon    int4-fast-unscaled     7.30  2.14
-neon    int4-balanced         12.95  2.43
+neon    int4-balanced         12.70  2.43
 END_OF_TABLE
 }
 elements=$((64 * 4096))

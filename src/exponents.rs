@@ -196,22 +196,48 @@ impl<E: Lanes> Kernel for Means<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let sample = self.sample;
-        let each = 1.0 / sample.rows() as f32;
         self.means.fill(0.0);
         let rows = self.x.chunks_exact(sample.width.max(1));
-        let mut rows = rows.skip(sample.first).step_by(sample.step.max(1));
-        // Four at once, for which the means are loaded and stored once.
-        loop {
-            match [rows.next(), rows.next(), rows.next(), rows.next()] {
-                [Some(a), Some(b), Some(c), Some(d)] => {
-                    add_four(s, [a, b, c, d], self.start, each, self.means);
+        let rows = rows.skip(sample.first).step_by(sample.step.max(1));
+        add_all(s, rows.clone(), self.start, self.means);
+        let each = 1.0 / sample.rows() as f32;
+        let mut largest = 0;
+        for mean in self.means.iter_mut() {
+            *mean *= each;
+            largest = largest.max(mean.to_bits());
+        }
+        if largest < f32::INFINITY.to_bits() {
+            return;
+        }
+        for (i, mean) in self.means.iter_mut().enumerate() {
+            if !mean.is_finite() {
+                // Scaled before the sum, which so cannot overflow.
+                let channel = rows.clone().filter_map(|row| row.get(self.start + i));
+                *mean = channel.fold(0.0, |sum, x| sum + x.to_f32().abs() * each);
+            }
+        }
+    }
+}
+
+/// Adds to `means` what rows have from channel `start` on.
+#[inline(always)]
+fn add_all<'x, S: Simd, E: Lanes>(
+    s: S,
+    mut rows: impl Iterator<Item = &'x [E]>,
+    start: usize,
+    means: &mut [f32],
+) {
+    // Four at once, for which the means are loaded and stored once.
+    loop {
+        match [rows.next(), rows.next(), rows.next(), rows.next()] {
+            [Some(a), Some(b), Some(c), Some(d)] => {
+                add_four(s, [a, b, c, d], start, means);
+            }
+            last => {
+                for row in last.into_iter().flatten() {
+                    add(s, row, start, means);
                 }
-                last => {
-                    for row in last.into_iter().flatten() {
-                        add(s, row, self.start, each, self.means);
-                    }
-                    return;
-                }
+                return;
             }
         }
     }
@@ -219,44 +245,44 @@ impl<E: Lanes> Kernel for Means<'_, E> {
 
 /// Adds to `means` what `row` has from channel `start` on.
 #[inline(always)]
-fn add<S: Simd, E: Lanes>(s: S, row: &[E], start: usize, each: f32, means: &mut [f32]) {
+fn add<S: Simd, E: Lanes>(s: S, row: &[E], start: usize, means: &mut [f32]) {
     let (whole, tail) = part(row, start..start + means.len()).as_chunks();
     let (means, tail_means) = means.as_chunks_mut();
     for (mean, elements) in means.iter_mut().zip(whole) {
         let sum = s.load(mean);
-        s.store(plus(s, sum, elements, each), mean);
+        s.store(plus(s, sum, elements), mean);
     }
-    add_tail(tail, each, tail_means);
+    add_tail(tail, tail_means);
 }
 
 /// [`add`] of one after the other.
 #[inline(always)]
-fn add_four<S: Simd, E: Lanes>(s: S, rows: [&[E]; 4], start: usize, each: f32, means: &mut [f32]) {
+fn add_four<S: Simd, E: Lanes>(s: S, rows: [&[E]; 4], start: usize, means: &mut [f32]) {
     let [a, b, c, d] = rows.map(|row| part(row, start..start + means.len()).as_chunks());
     let (means, tail_means) = means.as_chunks_mut();
     // Zipped, so that there is one number to compare with a length.
     for ((((mean, a), b), c), d) in means.iter_mut().zip(a.0).zip(b.0).zip(c.0).zip(d.0) {
         let mut sum = s.load(mean);
         for elements in [a, b, c, d] {
-            sum = plus(s, sum, elements, each);
+            sum = plus(s, sum, elements);
         }
         s.store(sum, mean);
     }
     for tail in [a.1, b.1, c.1, d.1] {
-        add_tail(tail, each, tail_means);
+        add_tail(tail, tail_means);
     }
 }
 
-/// `sum` and magnitudes, scaled before the sum, which so cannot overflow.
+/// `sum` and magnitudes.
 #[inline(always)]
-fn plus<S: Simd, E: Lanes>(s: S, sum: S::F, elements: &[E; LANES], each: f32) -> S::F {
-    s.add(sum, s.mul(s.abs(E::load(s, elements)), s.splat(each)))
+fn plus<S: Simd, E: Lanes>(s: S, sum: S::F, elements: &[E; LANES]) -> S::F {
+    s.add(sum, s.abs(E::load(s, elements)))
 }
 
 #[inline(always)]
-fn add_tail<E: Element>(tail: &[E], each: f32, means: &mut [f32]) {
+fn add_tail<E: Element>(tail: &[E], means: &mut [f32]) {
     for (mean, element) in means.iter_mut().zip(tail) {
-        *mean += element.to_f32().abs() * each;
+        *mean += element.to_f32().abs();
     }
 }
 
@@ -328,6 +354,23 @@ mod tests {
         estimate_exponents(&x, 1, 4, 0, &mut table);
         assert!(table.iter().all(|&k| (-126..=126).contains(&k)));
         assert!(table[0] > table[2] && table[2] > table[1]);
+    }
+
+    #[test]
+    fn sums_beyond_f32_have_means() {
+        let x = [f32::MAX, 1.0, -f32::MAX, f32::from_bits(1), 1e-30];
+        let (mut one, mut many) = ([0; 5], [0; 5]);
+        estimate_exponents(&x, 1, 5, 0, &mut one);
+        estimate_exponents(&x.repeat(9), 9, 5, 0, &mut many);
+        assert_eq!(one[0], one[2]);
+        assert_eq!(one, many);
+        // Beside channels as many as there are lanes, and beyond a run.
+        let row: std::vec::Vec<f32> = x.iter().copied().cycle().take(2 * RUN + 7).collect();
+        let (mut one, mut many) = (std::vec![0; row.len()], std::vec![0; row.len()]);
+        let width = row.len() as u32;
+        estimate_exponents(&row, 1, width, 0, &mut one);
+        estimate_exponents(&row.repeat(5), 5, width, 0, &mut many);
+        assert_eq!(one, many);
     }
 
     #[test]
