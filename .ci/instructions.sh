@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Instructions an element, which are the same on every run, against bounds: what slows a level down by a few in a hundred
-# is seen by no timing of a shared machine. Fails where a figure is above its bound, or half of it, so that bounds follow.
+# is seen by no timing of a shared machine. Fails where a figure is above its bound, or below half of it, so that bounds follow.
 #
 #     .ci/instructions.sh
 #

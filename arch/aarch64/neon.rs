@@ -286,9 +286,7 @@ fn opaque_address<T>(mut at: *const T) -> *const T {
 /// register's, for nothing. In what order bits come to be registers is such that no more is needed to restore the order.
 #[inline(always)]
 fn wht_but_one(packed: &[[u8; LANES / 2]; 2], row: usize) -> [int16x8_t; 8] {
-    let signs = opaque_address(SIGNS_64.as_ptr())
-        .wrapping_add(row % 64)
-        .cast::<i8>();
+    let signs = SIGNS_64[row % 64].as_ptr();
     // SAFETY: NEON is part of the target; the table's row has the 64 bytes that are read.
     let signs = unsafe { array!(4, i => vld1q_s8(signs.add(16 * i))) };
     let nibbles = halves_of(packed);
