@@ -408,6 +408,8 @@ pub(crate) trait Simd: Copy {
     const WORDS_EARLY: bool = false;
     /// Whether the pivot of these is looked for as early.
     const PIVOT_EARLY: bool = false;
+    /// Whether the encoder loads channels' powers that are ready faster than it makes them.
+    const POWERS_READY: bool = false;
     /// Whether a row's peak is looked for between the stages of the row before, whose long chains leave a core idle.
     const PEAK_EARLY: bool = false;
     /// Whether there are registers to begin two tiles before two others are ended, so that neither waits.

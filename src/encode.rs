@@ -17,9 +17,11 @@ use crate::error::{ConfigError, EncodeError};
 use crate::exponents::{self, FindMeans, channel_means};
 use crate::frame::{self, CHECKSUM_LEN, Encoding, ExponentMode, HEADER_LEN, Header, SourceType};
 
+mod powers;
 mod rows;
 
 use crate::part::{copy, from, part, part_mut, split_mut};
+use powers::Powers;
 use rows::{EncodeRows, RankRows};
 
 /// Bytes of a frame that are still near when the checksum is taken of them.
@@ -592,7 +594,7 @@ impl<'p> Plan<'p> {
     /// Encodes row `row` from its elements, of which there must be `width`, into its block, which must have the
     /// layout's length.
     pub(crate) fn encode_row(&self, row: u32, x: Elements<'_>, block: &mut [u8]) -> Result<(), EncodeError> {
-        self.encode_fitting(row..row + 1, x, block, None)
+        self.encode_fitting(row..row + 1, x, None, block, None)
     }
 }
 
@@ -722,35 +724,43 @@ impl Plan<'_> {
         let rows = 0..self.header.rows;
         let end = self.row_bytes(rows.clone())?.end;
         let mut sum = self.checksum_before_rows()?;
-        self.encode_runs(rows, x, part_mut(blocks, 0..end), stats, &mut sum)?;
+        self.encode_runs(rows, x, part_mut(blocks, 0..end), stats, Some(&mut sum))?;
         self.seal_with(blocks, end, sum)
     }
 
-    /// Encodes `rows` from `x`, which has their elements, into `out`, which has their bytes, and adds these to `sum`, a
-    /// run of rows at a time, while they are near.
+    /// Encodes `rows` from `x`, which has their elements, into `out`, which has their bytes, and adds these to `sum`, where
+    /// there is one, a run of rows at a time, while they are near.
     pub(crate) fn encode_runs(
         &self,
         mut rows: Range<u32>,
         mut x: Elements<'_>,
         mut out: &mut [u8],
         mut stats: Option<&mut EncodeStats>,
-        sum: &mut Checksum,
+        mut sum: Option<&mut Checksum>,
     ) -> Result<(), EncodeError> {
-        if out.is_empty() {
-            return self.encode_some(rows, x, out, stats);
+        if x.is_empty() {
+            return Ok(());
         }
-        let most = checksum::rows_of_a_run(rows.end - rows.start, out.len(), SUMMED_TOGETHER);
+        let count = rows.end - rows.start;
+        let most = match sum {
+            Some(_) => checksum::rows_of_a_run(count, out.len(), SUMMED_TOGETHER),
+            None => count,
+        };
+        let powers = Powers::ready(self, out);
         while rows.start < rows.end {
+            let most = powers.rows_before(out).map_or(most, |rows| rows.min(most));
             let run = rows.start..rows.end.min(rows.start.saturating_add(most));
             rows.start = run.end;
             let bytes = self.row_bytes(run.clone())?;
             let (own, rest) = split_mut(out, bytes.end - bytes.start);
-            out = rest;
             let len = (run.end - run.start) as usize * self.header.width as usize;
             // The elements after the run's are what is prefetched during its last row.
-            self.encode_fitting(run, x, own, stats.as_deref_mut())?;
+            self.encode_fitting(run, x, powers.within(rest), own, stats.as_deref_mut())?;
             x = x.from(len);
-            sum.update(own);
+            if let Some(sum) = &mut sum {
+                sum.update(own);
+            }
+            out = rest;
         }
         Ok(())
     }
@@ -774,10 +784,7 @@ impl Plan<'_> {
         if available as u64 != needed {
             return Err(EncodeError::InputLength { needed, available });
         }
-        if available == 0 {
-            return Ok(());
-        }
-        self.encode_fitting(rows, x, out, stats)
+        self.encode_runs(rows, x, out, stats, None)
     }
 
     /// `x` may have more than the elements of `rows`.
@@ -785,6 +792,7 @@ impl Plan<'_> {
         &self,
         rows: Range<u32>,
         x: Elements<'_>,
+        powers: Option<&[f32]>,
         out: &mut [u8],
         stats: Option<&mut EncodeStats>,
     ) -> Result<(), EncodeError> {
@@ -797,6 +805,7 @@ impl Plan<'_> {
             plan: self,
             rows,
             x,
+            powers,
             out,
             stats,
         })

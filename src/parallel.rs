@@ -139,7 +139,7 @@ fn encode_pieces<E: Element + Sync>(
 ) -> Result<Checksum, EncodeError> {
     let Some(middle) = middle(&rows, most) else {
         let mut sum = Checksum::new();
-        plan.encode_runs(rows, E::elements(x), out, None, &mut sum)?;
+        plan.encode_runs(rows, E::elements(x), out, None, Some(&mut sum))?;
         return Ok(sum);
     };
     let (before, after) = (rows.start..middle, middle..rows.end);

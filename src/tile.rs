@@ -11,14 +11,18 @@ use crate::rotate::Tile;
 /// The largest tile.
 pub(crate) const MAX_TILE: usize = 128;
 
-/// Powers of two that bring a row to about 1: channel c is multiplied by `2^(-k_c - exponent)`.
+/// Powers of two that bring a row to about 1, or leave it where it is near: channel c is multiplied by `2^(-k_c - exponent)`.
 ///
 /// All arithmetic of the encoder is on numbers so scaled: squares do not overflow, and those that vanish
 /// are of numbers below the least unit of their row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale<'a> {
     pub(crate) exponents: Option<&'a [i8]>,
+    /// `2^(-k_c)` of each channel, where these are ready.
+    pub(crate) powers: Option<&'a [f32]>,
     pub(crate) exponent: i32,
+    /// What brings the row to about 1: the exponent, or where that is 0 some that is near.
+    pub(crate) to_one: i32,
     /// The row's elements as they are lie below 2 to this power.
     pub(crate) octave: i32,
     /// Some power is not a normal f32, but a product of two.
@@ -178,8 +182,14 @@ pub(crate) fn load_several<S: Simd, E: Lanes, F: Statistic, const N: usize, cons
     let [firsts, seconds] = folded;
     let both = firsts.iter_mut().zip(seconds.iter_mut());
     let common = common.iter_mut().zip(elements).zip(both);
-    match scale.exponents {
-        None => {
+    let ready = scale.powers.filter(|_| S::POWERS_READY && scale.exponent == 0);
+    match (scale.exponents, ready) {
+        (None, _) if scale.exponent == 0 => {
+            for ((to, elements), (first, second)) in common {
+                put!(array!(N, v => E::load(s, &elements[v])), to, first, second);
+            }
+        }
+        (None, _) => {
             let factor = s.splat(f32::from_bits((one as u32) << 23));
             for ((to, elements), (first, second)) in common {
                 put!(
@@ -190,7 +200,18 @@ pub(crate) fn load_several<S: Simd, E: Lanes, F: Statistic, const N: usize, cons
                 );
             }
         }
-        Some(table) => {
+        (Some(_), Some(powers)) => {
+            let powers = from(powers, start * G).as_chunks::<LANES>().0.as_chunks::<N>().0;
+            for (((to, elements), (first, second)), powers) in common.zip(powers) {
+                put!(
+                    array!(N, v => s.mul(E::load(s, &elements[v]), s.load(&powers[v]))),
+                    to,
+                    first,
+                    second
+                );
+            }
+        }
+        (Some(table), None) => {
             let exponents = from(table, start * G).as_chunks::<LANES>().0.as_chunks::<N>().0;
             for (((to, elements), (first, second)), exponents) in common.zip(exponents) {
                 put!(

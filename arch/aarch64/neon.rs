@@ -1242,6 +1242,7 @@ impl Simd for Neon {
     rotated_by_halves!();
 
     const PACKED: bool = true;
+    const POWERS_READY: bool = true;
     /// Bit 2 by widening as well.
     #[inline(always)]
     fn wht_packed(self, packed: &[[u8; LANES / 2]; 2], row: usize) -> [Self::F; 2] {

@@ -29,7 +29,11 @@ const NARROWER: f32 = 0.95;
 /// Channel exponents that are so close bound what a row comes to without them.
 const CLOSE: i32 = 8;
 
-/// Tiles whose coefficients are all below this, in a row scaled to about 1, are below its least unit, and are
+/// A row that a power of two of so many octaves at the most would bring to about 1 is left as it is: its units, and what is
+/// below the least of them, are far from the ends of f32.
+const NEAR: i32 = 32;
+
+/// Tiles whose coefficients are all below this, in a row scaled to about 1 or [`NEAR`] it, are below its least unit, and are
 /// left plain.
 const SILENCE: f32 = 1e-30;
 
@@ -760,7 +764,8 @@ impl RankRows<'_> {
         for (index, key) in self.keys.iter_mut().enumerate() {
             let row = self.x.from(index * self.width).first(self.width);
             // What cannot be encoded is reported when the row is.
-            let Ok((scale, _)) = scale_row(s, row, self.exponents, extremes, 1, 0, None) else {
+            let powers = (self.exponents, None);
+            let Ok((scale, _)) = scale_row(s, row, powers, extremes, true, 1, 0, None) else {
                 *key = [0; 4];
                 continue;
             };
@@ -877,6 +882,8 @@ pub(super) struct EncodeRows<'k> {
     pub(super) plan: &'k Plan<'k>,
     pub(super) rows: Range<u32>,
     pub(super) x: Elements<'k>,
+    /// `2^(-k_c)` of each channel, where these are ready.
+    pub(super) powers: Option<&'k [f32]>,
     pub(super) out: &'k mut [u8],
     pub(super) stats: Option<&'k mut EncodeStats>,
 }
@@ -919,6 +926,7 @@ impl EncodeRows<'_> {
                 layout,
                 hi,
                 peak,
+                powers: self.powers,
             };
             peak = if layout.len > 0 {
                 job.encode::<S, N, G>(s, row, x, block, &mut tiles, self.stats.as_deref_mut())?
@@ -933,14 +941,17 @@ impl EncodeRows<'_> {
     }
 }
 
-/// Finds the power of two that brings the row to about 1, and the base that its units count from.
+/// Finds the power of two that brings the row to about 1, or leaves it as it is where it is near, unless it is `always` to be
+/// brought there, and the base that its units count from.
 /// `width` is the least code width of the row, at least 1; `peak` the row's [`PeakExponent`], where it is known.
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 fn scale_row<'t, S: Simd>(
     s: S,
     row: Elements<'_>,
-    exponents: Option<&'t [i8]>,
+    (exponents, powers): (Option<&'t [i8]>, Option<&'t [f32]>),
     (least, most): (i32, i32),
+    always: bool,
     width: u8,
     index: u32,
     peak: Option<i32>,
@@ -961,14 +972,17 @@ fn scale_row<'t, S: Simd>(
         return Err(with_elements!(Elements, row, row => find_unfit(row, exponents, index)));
     }
     // A factor 2^(-k - exponent) must not exceed 2^127.
-    let exponent = (octave - 127).max(-127 - least);
+    let to_one = (octave - 127).max(-127 - least);
     // Twice the peak is the widest range, and 2^(3 + width - 1) - 8 units at least cover it; one octave
     // more leaves room for coarser candidates.
     let widest = -1 - i32::from(width);
-    let base = (exponent + widest + 129 - 31).clamp(0, i32::from(BASE_MAX));
+    let base = (to_one + widest + 129 - 31).clamp(0, i32::from(BASE_MAX));
+    let exponent = if always || to_one.abs() > NEAR { to_one } else { 0 };
     let scale = Scale {
         exponents,
+        powers,
         exponent,
+        to_one,
         octave: peak - 126,
         split: exponent + most >= 127,
     };
@@ -976,13 +990,13 @@ fn scale_row<'t, S: Simd>(
 }
 
 /// Whether some element below 2^`octave`, as it is, might decode to an infinity, before its channel exponent of at most
-/// `most` or in the source type after it, with an error of up to twice `error` of the scaled row, which is below 2.
+/// `most` or in the source type after it, with an error of up to twice `error` of the row brought to 1, which is below 2.
 #[inline(always)]
 fn may_overflow(source: SourceType, error: f32, scale: &Scale<'_>, octave: i32, most: i32) -> bool {
     // Above the binary logarithm of a number above 0.
     let above = |x: f32| (x.to_bits() >> 23) as i32 - 126;
-    let error_octave = above(2.0 * error) + scale.exponent + most;
-    octave.max(error_octave) + 1 > source.safe_exponent() || above(2.0 + 2.0 * error) + scale.exponent > 127
+    let error_octave = above(2.0 * error) + scale.to_one + most;
+    octave.max(error_octave) + 1 > source.safe_exponent() || above(2.0 + 2.0 * error) + scale.to_one > 127
 }
 
 #[cold]
@@ -1014,6 +1028,7 @@ struct RowJob<'k> {
     hi: bool,
     /// The row's, as [`PeakExponent`] has it, where it is known.
     peak: Option<i32>,
+    powers: Option<&'k [f32]>,
 }
 
 impl RowJob<'_> {
@@ -1035,11 +1050,21 @@ impl RowJob<'_> {
             _ if self.hi => header.hi,
             _ => header.lo,
         };
+        // Entropies are not the same to the last bit on another scale.
+        let always = matches!(
+            config.allocation,
+            Allocation::Mixed {
+                granularity: Granularity::Tile,
+                rank: Rank::Entropy,
+                ..
+            }
+        );
         let (scale, base) = scale_row(
             s,
             x,
-            self.plan.exponents,
+            (self.plan.exponents, self.powers),
             self.plan.extremes,
+            always,
             narrowest.max(1),
             self.index,
             self.peak,
@@ -1134,7 +1159,13 @@ impl RowJob<'_> {
                 codes: &mut *some,
             });
             // A constant may be as far from an element as the row's largest is.
-            let error = |step: f32, width: u8| if width == 0 { 2.0 } else { step * G as f32 };
+            let error = |step: f32, width: u8| {
+                if width == 0 {
+                    2.0
+                } else {
+                    step * (G as f32 * tile::power_of_two((scale.exponent - scale.to_one) as i8))
+                }
+            };
             let goes_beyond =
                 |error| may_overflow(x.source(), error, &scale, scale.octave, self.plan.extremes.1);
             // Few blocks have such tiles.
