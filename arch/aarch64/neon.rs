@@ -195,17 +195,18 @@ static BYTE_SIGNS: [[i8; LANES]; 2 * LANES] = {
 };
 
 /// 1 and -1 by which words in the order of [`Neon::wht_words`] are multiplied for a row of the matrix; the second half
-/// negated. Bits 4, 0, 3, 2 and 1 of a word's number, from the highest of its place down.
-static WORD_SIGNS: [[i16; LANES]; 2 * LANES] =
-    word_signs(array!(LANES, at => at & 16 | (at & 7) << 1 | at >> 3 & 1));
+/// negated.
+static WORD_SIGNS: [[i16; LANES]; 2 * LANES] = word_signs(array!(LANES, at => at));
 
-/// 128 less the number of each lane of 128.
+/// 128 less the number of each of 128 words in the order of [`Neon::words`]: bits 4, 2, 1, 0 and 3, from the highest of its
+/// place in a vector down.
 static LATENESS: [[u16; 8]; 16] = {
     let mut table = [[0; 8]; 16];
-    let mut lane = 0;
-    while lane < 128 {
-        table[lane / 8][lane % 8] = 128 - lane as u16;
-        lane += 1;
+    let mut at = 0;
+    while at < 128 {
+        let number = at & !15 | (at & 1) << 3 | at >> 1 & 7;
+        table[at / 8][at % 8] = 128 - number as u16;
+        at += 1;
     }
     table
 };
@@ -1133,16 +1134,16 @@ impl Simd for Neon {
     fn reduce_max_h(self, a: &[FoldedWords; BLOCK]) -> [i16; BLOCK] {
         reduce_words!(vmaxq_s16, vpmaxq_s16, a)
     }
-    /// In the order of lanes.
+    /// Such that the transform, which exchanges bits of a word's number as it goes, leaves them in the order of lanes.
     #[inline(always)]
     fn words<const N: usize>(self, a: [Self::F; N]) -> [Self::H; N] {
         array!(N, v => {
-            // Within i16: the lower halves.
+            // Within i16: the lower halves. Bits of the register's number, and of the lane's: (4 2) and (1 0 3).
             let a = each!(vcvtnq_s32_f32, a[v]);
-            array!(4, i => neon!(vuzp1q_s16(
-                vreinterpretq_s16_s32(a[2 * i]),
-                vreinterpretq_s16_s32(a[2 * i + 1])
-            )))
+            array!(4, i => {
+                let at = i / 2 * 4 + i % 2;
+                neon!(vtrn1q_s16(vreinterpretq_s16_s32(a[at]), vreinterpretq_s16_s32(a[at + 2])))
+            })
         })
     }
     #[inline(always)]
@@ -1162,7 +1163,8 @@ impl Simd for Neon {
         }
         (128 - usize::from(neon!(vmaxvq_u16(first)))) % (N * LANES)
     }
-    /// Two bits of a lane's number are the registers', and three are exchanged for one of those.
+    /// Two bits of a word's number are the registers', and three are exchanged for one of those, one after the other: (4 2)
+    /// and (1 0 3), (4 1) and (0 3 2), (4 0) and (3 2 1), (4 3) and (2 1 0).
     #[inline(always)]
     fn wht_words<const N: usize>(self, mut a: [Self::H; N]) -> [Self::H; N] {
         let mut stride = N / 2;
@@ -1200,14 +1202,9 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn words_to_signed_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {
-        array!(N, v => neon!({
-            // Bit 0 of a word's number is that of the register, of two.
-            let halves = array!(4, i => {
-                let half = vqmovn_s16(a[v][i]);
-                vcombine_s8(half, half)
-            });
-            array!(2, i => vreinterpretq_u8_s8(vzip1q_s8(halves[2 * i], halves[2 * i + 1])))
-        }))
+        array!(N, v => array!(2, i => neon!({
+            vreinterpretq_u8_s8(vqmovn_high_s16(vqmovn_s16(a[v][2 * i]), a[v][2 * i + 1]))
+        })))
     }
     #[inline(always)]
     fn words_to_bytes<const N: usize>(self, a: [Self::H; N]) -> [Self::B; N] {

@@ -341,8 +341,8 @@ impl<S: Simd> WordBounds<S> {
 #[inline(always)]
 fn set_bits(mut bits: u32) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
-        let lowest = next_bit(&mut bits);
-        (lowest < 32).then_some(lowest % BLOCK)
+        // Asked of the bits, as the number of none is no instruction's on some machines.
+        (bits != 0).then(|| next_bit(&mut bits) % BLOCK)
     })
 }
 
