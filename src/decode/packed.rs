@@ -59,7 +59,7 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
                 frame: self.frame,
                 rows: self.rows.start..middle,
                 powers,
-                words: words(s, powers.exponents(), extremes, last),
+                ready: ready(s, powers.exponents(), extremes, last),
                 extremes,
                 out: own,
                 shares: self.shares,
@@ -69,7 +69,7 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
             frame: self.frame,
             rows: middle..self.rows.end,
             powers,
-            words: None,
+            ready: None,
             extremes,
             out: last,
             shares: self.shares,
@@ -77,23 +77,38 @@ impl<S: Simd> Part<S> for Rows<'_, '_> {
     }
 }
 
-/// The powers of whole tiles' channels, less the least of all, made ready in `room`, of which the start is overwritten;
-/// `None` where they are too far apart.
+/// The bytes of the exponents of a tile's channels, and their powers less the least of all: next to one another, so that the
+/// loop over a row's tiles keeps one address for both.
+type Ready = [[i16; LANES]; 3];
+
 #[inline(always)]
-fn words<'k, S: Simd>(
+fn words_of(ready: &Ready) -> &WordPowers {
+    ready.last_chunk().unwrap_or(&[[0; LANES]; 2])
+}
+
+#[inline(always)]
+fn exponents_of(ready: &Ready) -> &[i8; G] {
+    bytemuck::cast_ref(&ready[0])
+}
+
+/// What whole tiles' channels have [`Ready`], made in `room`, of which the start is overwritten; `None` where exponents are too
+/// far apart.
+#[inline(always)]
+fn ready<'k, S: Simd>(
     s: S,
     exponents: Option<&[i8]>,
     (least, most): (i32, i32),
     room: &'k mut [f32],
-) -> Option<&'k [WordPowers]> {
+) -> Option<&'k [Ready]> {
     if most - least > WORD_POWERS {
         return None;
     }
     let tiles = exponents?.as_chunks::<G>().0;
     let room: &mut [i16] = bytemuck::try_cast_slice_mut(room).ok()?;
     let room = room.as_chunks_mut().0.as_chunks_mut().0.get_mut(..tiles.len())?;
-    for (powers, exponents) in room.iter_mut().zip(tiles) {
-        *powers = s.word_powers(exponents, least as i8);
+    for (to, exponents) in room.iter_mut().zip(tiles) {
+        let [low, high] = s.word_powers(exponents, least as i8);
+        *to = [bytemuck::cast(*exponents), low, high];
     }
     Some(room)
 }
@@ -103,8 +118,8 @@ struct Alike<'s, 'k, 'b> {
     frame: &'k Frame<'k>,
     rows: Range<u32>,
     powers: Powers<'s>,
-    /// The powers as [`words`], where they are ready.
-    words: Option<&'s [WordPowers]>,
+    /// The powers of whole tiles, where they are ready.
+    ready: Option<&'s [Ready]>,
     /// The least exponent and the largest.
     extremes: (i32, i32),
     out: &'s mut [f32],
@@ -131,7 +146,7 @@ impl<S: Simd> Part<S> for Alike<'_, '_, '_> {
                 width,
                 bases: exact_bases(self.extremes),
                 exponents: powers.exponents().map(|table| table.as_chunks().0),
-                words: self.words,
+                ready: self.ready,
                 least: self.extremes.0,
                 out: part_mut(out, 0..run as usize * width),
             });
@@ -183,7 +198,7 @@ struct Whole<'k> {
     width: usize,
     bases: Range<u32>,
     exponents: Option<&'k [[i8; G]]>,
-    words: Option<&'k [WordPowers]>,
+    ready: Option<&'k [Ready]>,
     /// The least exponent.
     least: i32,
     out: &'k mut [f32],
@@ -217,7 +232,7 @@ impl<S: Simd> Part<S> for Whole<'_> {
                 .zip(packed)
                 .zip(out.as_chunks_mut().0);
             let pivots = &mut Pivots::default();
-            match (self.exponents, self.words) {
+            match (self.exponents, self.ready) {
                 (None, _) => {
                     for ((descriptor, packed), out) in tiles {
                         if !tile(s, base, descriptor, pivots, packed, TilePower::One, out) {
@@ -233,14 +248,9 @@ impl<S: Simd> Part<S> for Whole<'_> {
                         }
                     }
                 }
-                (Some(exponents), Some(words)) => {
-                    let powers = exponents.iter().zip(words);
-                    for (((descriptor, packed), out), (exponents, words)) in tiles.zip(powers) {
-                        let power = TilePower::Words {
-                            words,
-                            exponents,
-                            least,
-                        };
+                (Some(_), Some(ready)) => {
+                    for (((descriptor, packed), out), ready) in tiles.zip(ready) {
+                        let power = TilePower::Ready { ready, least };
                         if !tile(s, base, descriptor, pivots, packed, power, out) {
                             return done;
                         }
@@ -261,10 +271,9 @@ impl<S: Simd> Part<S> for Whole<'_> {
 enum TilePower<'k> {
     One,
     Exponents(&'k [i8; G]),
-    /// By exponents, and ready, less the least of all.
-    Words {
-        words: &'k WordPowers,
-        exponents: &'k [i8; G],
+    Ready {
+        ready: &'k Ready,
+        /// The least exponent of all.
         least: i32,
     },
 }
@@ -275,9 +284,8 @@ impl TilePower<'_> {
     fn one(self, step: f32, channel: usize) -> f32 {
         match self {
             Self::One => step,
-            Self::Exponents(exponents) | Self::Words { exponents, .. } => {
-                times_power(step, i32::from(exponents[channel % G]))
-            }
+            Self::Exponents(exponents) => times_power(step, i32::from(exponents[channel % G])),
+            Self::Ready { ready, .. } => times_power(step, i32::from(exponents_of(ready)[channel % G])),
         }
     }
 }
@@ -307,8 +315,8 @@ fn tile<S: Simd>(
         let values = match power {
             TilePower::One => times(s, s.wht_packed(packed, pivot), [s.splat(step); N]),
             TilePower::Exponents(table) => times(s, s.wht_packed(packed, pivot), factors(s, step, table)),
-            TilePower::Words { words, least, .. } => {
-                s.wht_packed_times(packed, pivot, words, times_power(step, least))
+            TilePower::Ready { ready, least } => {
+                s.wht_packed_times(packed, pivot, words_of(ready), times_power(step, least))
             }
         };
         store(s, values, out);
@@ -322,17 +330,21 @@ fn tile<S: Simd>(
     }
     let zero_point = tile.zero_point();
     let values = match power {
-        TilePower::Words { words, least, .. } if zero_point <= WORD_PLUS => {
+        TilePower::Ready { ready, least } if zero_point <= WORD_PLUS => {
             let unit = wire_unit(base, tile.unit());
-            s.packed_plus_times(packed, zero_point, words, times_power(unit, least))
+            s.packed_plus_times(packed, zero_point, words_of(ready), times_power(unit, least))
         }
         TilePower::One => {
             let steps = s.packed_plus(packed, f32::from(zero_point) / 8.0);
             times(s, steps, [s.splat(step); N])
         }
-        TilePower::Exponents(exponents) | TilePower::Words { exponents, .. } => {
+        TilePower::Exponents(exponents) => {
             let steps = s.packed_plus(packed, f32::from(zero_point) / 8.0);
             times(s, steps, factors(s, step, exponents))
+        }
+        TilePower::Ready { ready, .. } => {
+            let steps = s.packed_plus(packed, f32::from(zero_point) / 8.0);
+            times(s, steps, factors(s, step, exponents_of(ready)))
         }
     };
     store(s, values, out);
