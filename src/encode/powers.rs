@@ -108,7 +108,7 @@ mod tests {
             let x: Vec<f32> = (0..rows * width)
                 .map(|i| {
                     // Near 1 and far from it, a row after the other.
-                    let octave = [0, 31, -33, 90, -60][(i / width % 5) as usize]
+                    let octave = [0, 19, -21, 90, -60][(i / width % 5) as usize]
                         + i32::from(table[(i % width) as usize]);
                     random() * 2f32.powi(octave)
                 })

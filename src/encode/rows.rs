@@ -29,9 +29,9 @@ const NARROWER: f32 = 0.95;
 /// Channel exponents that are so close bound what a row comes to without them.
 const CLOSE: i32 = 8;
 
-/// A row that a power of two of so many octaves at the most would bring to about 1 is left as it is: its units, and what is
-/// below the least of them, are far from the ends of f32.
-const NEAR: i32 = 32;
+/// A row that a power of two of so many octaves at the most would bring to about 1 is left as it is: squares of the least of
+/// its units, 40 octaves below it, are still normal.
+const NEAR: i32 = 20;
 
 /// Tiles whose coefficients are all below this, in a row scaled to about 1 or [`NEAR`] it, are below its least unit, and are
 /// left plain.
