@@ -151,8 +151,9 @@ pub enum Exponents {
     Estimated {
         /// The least number of rows that is worth 8 bits a channel.
         min_rows: u32,
-        /// At most so many rows, evenly spaced, are looked at; 0 means all. A value near the end of f32's range in a
-        /// row that is not looked at may not fit the exponents: [`EncodeError::ExponentOverflow`].
+        /// At most so many rows, evenly spaced, are looked at, by [`Effort::Fast`] no more than half of a frame's; 0 means
+        /// all. A value near the end of f32's range in a row that is not looked at may not fit the exponents:
+        /// [`EncodeError::ExponentOverflow`].
         sample: u32,
     },
     /// The caller's table, sent in the frame.
@@ -190,9 +191,9 @@ pub enum Rounding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Effort {
-    /// Rotation predicted from the tile's moments; unit and zero point by rule.
+    /// Rotation about the largest magnitude; unit and zero point by rule; exponents from half of the rows at the most.
     Fast,
-    /// Rotation by the ranges before and after; the better of two zero points, by true squared error.
+    /// Rotation about the pivot of the narrowest range; the zero point that suits what rounding leaves.
     #[default]
     Balanced,
     /// Both transforms and several pivots tried, units and zero points searched, decided by true squared

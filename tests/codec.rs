@@ -725,6 +725,48 @@ fn agreed_and_given_exponents() {
 }
 
 #[test]
+fn fast_estimates_exponents_from_half_of_the_rows_at_the_most() {
+    let mut random = Random(43);
+    let width = 70u32;
+    // By every effort, and by `Fast`.
+    for (rows, sample, fast) in [
+        (32u32, 64, 16),
+        (33, 64, 17),
+        (64, 64, 32),
+        (65, 64, 33),
+        (100, 64, 64),
+        (100, 7, 7),
+        (1, 64, 1),
+        (40, 0, 0),
+    ] {
+        // Every row is loud elsewhere, so that each set of rows has a table of its own.
+        let x: Vec<f32> = (0..rows * width)
+            .map(|i| {
+                let loud = (i / width).is_multiple_of(i % width + 1);
+                random.value() * if loud { 3000.0 } else { 1.0 }
+            })
+            .collect();
+        let tables = [sample, fast].map(|sample| {
+            let mut table = vec![0; width as usize];
+            estimate_exponents(&x, rows, width, sample, &mut table);
+            table
+        });
+        let fewer = fast != sample && (2..=64).contains(&rows);
+        assert_eq!(tables[0] != tables[1], fewer, "{rows} {sample}");
+        for (effort, table) in [(Effort::Balanced, &tables[0]), (Effort::Fast, &tables[1])] {
+            let config = Config {
+                effort,
+                exponents: Exponents::Estimated { min_rows: 1, sample },
+                ..Config::INT4
+            };
+            let frame = encode(&Encoder::new(config).expect("valid"), &x, rows, width);
+            let sent = Frame::parse(&frame, None).expect("our own frame").exponents();
+            assert_eq!(sent, Some(&table[..]), "{rows} {sample} {effort:?}");
+        }
+    }
+}
+
+#[test]
 fn exponents_that_overflow_are_an_error() {
     let mut table = vec![0i8; 70];
     table[66] = -126;

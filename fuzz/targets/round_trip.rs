@@ -230,7 +230,7 @@ impl Job<'_> {
             // Exponents from a sample know nothing of the other rows.
             EncodeError::ExponentOverflow { .. }
                 if matches!(self.config.exponents, Exponents::Estimated { sample, .. }
-                    if sample > 0 && sample < self.rows) =>
+                    if sample > 0 && (sample < self.rows || self.config.effort == Effort::Fast)) =>
             {
                 true
             }
