@@ -7,7 +7,7 @@ use crate::part::split_mut;
 use crate::tile::power_of_two;
 
 /// Rows at the least that are encoded by the powers: to make them is what a row or two spend on them.
-const FEW: usize = 4;
+const FEW: u32 = 4;
 
 /// Where the powers of a frame's channels lie: at the end of the blocks of the last rows, until these are encoded.
 pub(super) struct Powers {
@@ -20,23 +20,19 @@ pub(super) struct Powers {
 impl Powers {
     /// Makes them in `out`, the blocks of some rows.
     pub(super) fn ready(plan: &Plan<'_>, out: &mut [u8]) -> Self {
-        let row = plan.header.row_layout(true).len;
         let table = plan.exponents.unwrap_or(&[]);
         let mut powers = Self {
             channels: table.len(),
-            row,
+            row: plan.header.row_layout(true).len,
         };
-        if table.is_empty() || powers.rows_before(out) < Some(FEW as u32) {
-            powers.channels = 0;
-            return powers;
-        }
+        let enough = powers.rows_before(out) >= Some(FEW);
         let floats = bytemuck::pod_align_to_mut::<u8, f32>(out).1;
         let before = floats.len().saturating_sub(table.len());
-        let made = plan.encoder.level.run(Make {
+        let make = Make {
             table,
             powers: split_mut(floats, before).1,
-        });
-        if !made {
+        };
+        if !(enough && plan.encoder.level.run(make)) {
             powers.channels = 0;
         }
         powers
