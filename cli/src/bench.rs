@@ -47,9 +47,10 @@ const SANE_DB: f64 = 5.0;
 /// GB/s are bytes of the source in its own element type. Encoding makes a whole frame, checksum and all;
 /// decoding verifies the checksum. With several threads, ranges of rows are shared out to a pool; memcpy is on
 /// one thread always, of the same bytes into a warm buffer. Repetitions of memcpy, encoding, memcpy and decoding
-/// take turns, each of at least 2 ms and after a call that is not timed. Figures are medians; a ratio is the
-/// median over repetitions of the speed relative to that of the memcpy just before. Every repetition must give
-/// the bytes and the values of the first.
+/// take turns, each of at least 2 ms and after a call that is not timed; with several threads, which slept
+/// meanwhile, after as many calls as are timed. Figures are medians; a ratio is the median over repetitions of
+/// the speed relative to that of the memcpy just before. Every repetition must give the bytes and the values of
+/// the first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -502,12 +503,12 @@ impl<E: Element + Send> Job<E> {
             ))
         };
 
-        let mut memcpy_clock = Clock::new(self, |job| {
+        let mut memcpy_clock = Clock::new(self, 1, |job| {
             job.memcpy();
             Ok(())
         })?;
-        let mut encode_clock = Clock::new(self, |job| job.encode(case).map(drop))?;
-        let mut decode_clock = Clock::new(self, |job| job.decode(case, len))?;
+        let mut encode_clock = Clock::new(self, case.threads, |job| job.encode(case).map(drop))?;
+        let mut decode_clock = Clock::new(self, case.threads, |job| job.decode(case, len))?;
         let (mut memcpy, mut encode, mut decode) = (Vec::new(), Vec::new(), Vec::new());
         let (mut encode_ratio, mut decode_ratio) = (Vec::new(), Vec::new());
         let start = Instant::now();
@@ -561,12 +562,12 @@ struct Clock<F> {
     call: F,
     /// Calls of a repetition.
     calls: u32,
-    /// Whether a repetition is so short that a call to warm up costs little.
-    warm_up: bool,
+    /// Calls before it that are not timed: none where they are long.
+    before: u32,
 }
 
 impl<F> Clock<F> {
-    fn new<E>(job: &mut Job<E>, mut call: F) -> Result<Self, Failure>
+    fn new<E>(job: &mut Job<E>, threads: u32, mut call: F) -> Result<Self, Failure>
     where
         F: FnMut(&mut Job<E>) -> Result<(), Failure>,
     {
@@ -580,8 +581,13 @@ impl<F> Clock<F> {
             }
             let time = start.elapsed();
             if time >= REPETITION || calls > u32::MAX / 2 {
-                let warm_up = time / calls < 10 * REPETITION;
-                return Ok(Self { call, calls, warm_up });
+                let before = match threads {
+                    _ if time / calls >= 10 * REPETITION => 0,
+                    1 => 1,
+                    // The pool has slept, and the system takes a while to give each thread a processor.
+                    _ => calls,
+                };
+                return Ok(Self { call, calls, before });
             }
             calls *= 2;
         }
@@ -592,7 +598,7 @@ impl<F> Clock<F> {
     where
         F: FnMut(&mut Job<E>) -> Result<(), Failure>,
     {
-        if self.warm_up {
+        for _ in 0..self.before {
             (self.call)(job)?;
         }
         let start = Instant::now();
