@@ -56,11 +56,11 @@ const SANE_DB: f64 = 5.0;
 pub(crate) struct Args {
     /// Rows (tokens) of the tensor
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "256",
-        value_parser = clap::value_parser!(u32).range(1..))]
+        value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     rows: Vec<u32>,
     /// Channels of the tensor
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "4096",
-        value_parser = clap::value_parser!(u32).range(1..))]
+        value_parser = clap::value_parser!(u32).range(1..), allow_negative_numbers = true)]
     width: Vec<u32>,
     /// Element types
     #[arg(long, value_enum, value_delimiter = ',', default_value = "f32")]
@@ -73,7 +73,7 @@ pub(crate) struct Args {
     effort: Vec<Effort>,
     /// Numbers of threads
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "1",
-        value_parser = clap::value_parser!(u32).range(1..=1024))]
+        value_parser = clap::value_parser!(u32).range(1..=1024), allow_negative_numbers = true)]
     threads: Vec<u32>,
     /// Instruction-set levels, or `all` [default: the fastest]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = levels)]
@@ -85,7 +85,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "S", default_value = "1", value_parser = seconds, allow_negative_numbers = true)]
     seconds: f64,
     /// Repetitions of each operation, instead of --seconds
-    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", conflicts_with = "seconds", allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     samples: Option<u32>,
     /// Write JSON
     #[arg(long)]

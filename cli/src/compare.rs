@@ -12,6 +12,7 @@ use tahq::{Decoder, Element, EncodeStats, Encoder, Level};
 use crate::coder::locate;
 use crate::container;
 use crate::failure::Failure;
+use crate::input::Whole;
 use crate::measure::{row_nmse, show_db, snr_db, stats_db};
 use crate::output::Output;
 use crate::presets::{self, Effort, Preset};
@@ -32,7 +33,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Tensor file
+    /// Tensor file; `-` is standard input, held in memory
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Presets to compare, all of them unless told; may be repeated
@@ -45,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     tensor: Option<String>,
     /// The most rows of one frame [default: a whole sample]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::count::parse, allow_negative_numbers = true)]
     rows: Option<std::num::NonZeroU32>,
     /// Write JSON
     #[arg(long)]
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         [] => Preset::ALL.to_vec(),
         some => some.to_vec(),
     };
-    let mut file = TensorFile::open(&args.file)?;
+    let mut file = TensorFile::of(Whole::open(&args.file)?)?;
     let name = file.name().to_owned();
     if container::is_container(&file.metadata) {
         return Err(Failure::new(format_args!(

@@ -10,11 +10,11 @@
 //! | `tahq.tensor.NAME` | `{"dtype":"BF16","shape":[2,128,576]}` |
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::input::Whole;
 use crate::presets::{Effort, Preset};
 use crate::tensor::{self, FloatType};
 use crate::tensor_file::{Format, Tensor, TensorFile};
@@ -110,9 +110,9 @@ pub(crate) fn preset(metadata: &BTreeMap<String, String>) -> Option<String> {
 }
 
 impl Container {
-    /// Opens the container at `path`.
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let file = TensorFile::open(path)?;
+    /// Opens a container.
+    pub(crate) fn open(whole: Whole) -> Result<Self, Failure> {
+        let file = TensorFile::of(whole)?;
         let name = file.name().to_owned();
         Self::of(file).map_err(|failure| failure.context(name))
     }

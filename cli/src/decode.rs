@@ -1,7 +1,7 @@
 //! `tahq decode`: a container or a stream of frames to a tensor file, or frames to raw f32.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
@@ -10,7 +10,7 @@ use tahq::{Decoder, Level};
 use crate::container::{Container, Original};
 use crate::failure::{Failure, named};
 use crate::frames::{FrameReader, decode_to};
-use crate::input::{fill, open_file, read_exponents};
+use crate::input::{Whole, fill, read_exponents};
 use crate::npy;
 use crate::output::{Output, distinct};
 use crate::progress::Progress;
@@ -32,12 +32,12 @@ const EXAMPLES: &str = "Examples:
 /// metadata are those of the source. A .npy file holds one tensor, and bf16 as f32, since numpy has none.
 ///
 /// With --raw: frames, one after another and nothing else, from standard input (or IN) to little-endian f32
-/// on standard output (or OUT). Every frame is written as soon as it has been checked; nothing of a bad frame
-/// is written.
+/// on standard output (or OUT). On standard output every frame is written as soon as it has been checked, and
+/// nothing of a bad frame is; a file OUT is there when all frames are good, and else as it was.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Container or stream of frames; with --raw `-` is standard input, and the default
+    /// Container or stream of frames; `-` is standard input, with --raw the default, else held in memory
     #[arg(value_name = "IN", required_unless_present = "raw")]
     input: Option<PathBuf>,
     /// Where the result goes; `-` is standard output, and with --raw the default
@@ -73,14 +73,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         _ => return Err(Failure::usage("IN and OUT are needed; see --help")),
     };
     distinct(input, output)?;
+    let mut whole = Whole::open(input)?;
     let mut start = [0; 4];
-    let mut file = open_file(input)?;
-    let read = fill(&mut file, &mut start).map_err(|error| Failure::file(input, &error))?;
+    let read = fill(&mut whole.from, &mut start).and_then(|read| whole.from.rewind().map(|()| read));
+    let read = read.map_err(|error| Failure::io(&whole.name, &error))?;
     if start[..read] == *b"TAHQ" {
-        return decode_stream(args, &decoder, file, input, output);
+        return decode_stream(args, &decoder, whole, output);
     }
-    drop(file);
-    decode_container(args, &decoder, input, output)
+    decode_container(args, &decoder, whole, output)
 }
 
 /// One tensor of the result.
@@ -162,10 +162,10 @@ fn write_header(
     }
 }
 
-fn decode_container(args: &Args, decoder: &Decoder<'_>, input: &Path, output: &Path) -> Result<(), Failure> {
+fn decode_container(args: &Args, decoder: &Decoder<'_>, input: Whole, output: &Path) -> Result<(), Failure> {
     let mut container = Container::open(input)?;
     let format = format(output, container.format)?;
-    let name = input.display();
+    let name = container.file.name().to_owned();
     if let Some(wanted) = &args.tensor {
         container.entries.retain(|(tensor, _)| tensor.name == *wanted);
         if container.entries.is_empty() {
@@ -312,20 +312,13 @@ impl Stream {
     }
 }
 
-fn decode_stream(
-    args: &Args,
-    decoder: &Decoder<'_>,
-    mut file: std::fs::File,
-    input: &Path,
-    output: &Path,
-) -> Result<(), Failure> {
-    let name = input.display();
-    let rewind = |file: &mut std::fs::File| {
-        file.rewind()
-            .map_err(|error| Failure::io(format_args!("{name}: use --raw to decode a pipe"), &error))
-    };
-    rewind(&mut file)?;
-    let stream = Stream::survey(&file).map_err(|failure| failure.context(&name))?;
+fn decode_stream(args: &Args, decoder: &Decoder<'_>, whole: Whole, output: &Path) -> Result<(), Failure> {
+    let Whole {
+        name,
+        from: mut file,
+        len,
+    } = whole;
+    let stream = Stream::survey(&mut file).map_err(|failure| failure.context(&name))?;
     if args.tensor.as_deref().is_some_and(|wanted| wanted != NPY_NAME) {
         return Err(Failure::usage(format_args!(
             "{name}: a stream of frames has no tensor names"
@@ -335,7 +328,6 @@ fn decode_stream(
     let float = target(args, stream.float.unwrap_or(FloatType::F32), format)?;
     let shape = stream.shape().map_err(|failure| failure.context(&name))?;
     let elements = tensor::elements(&shape).unwrap_or(0);
-    let len = file.metadata().map_or(0, |metadata| metadata.len());
 
     let mut out = Output::open(output)?;
     let result = Target {
@@ -346,7 +338,7 @@ fn decode_stream(
         len: elements * float.size() as u64,
     };
     write_header(&mut out, format, &BTreeMap::new(), &[result])?;
-    rewind(&mut file)?;
+    file.rewind().map_err(|error| Failure::io(&name, &error))?;
     let progress = Progress::bytes(len);
     let mut frames = FrameReader::new(io::BufReader::new(file), 0);
     let mut left = elements;

@@ -9,6 +9,7 @@ use safetensors::Dtype;
 use crate::coder::{Coder, Options, locate};
 use crate::container;
 use crate::failure::Failure;
+use crate::input::Whole;
 use crate::measure::{show_db, stats_db};
 use crate::output::{Output, distinct};
 use crate::progress::Progress;
@@ -34,7 +35,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Tensor file; with --raw `-` is standard input, and the default
+    /// Tensor file; `-` is standard input, with --raw the default, else held in memory
     #[arg(value_name = "IN", required_unless_present = "raw")]
     pub(crate) input: Option<PathBuf>,
     /// Where the result goes; `-` is standard output, and with --raw the default
@@ -46,12 +47,13 @@ pub(crate) struct Args {
     #[arg(long, requires = "width")]
     pub(crate) raw: bool,
     /// Channels of a row of raw input
-    #[arg(long, short, value_name = "C", requires = "raw")]
+    #[arg(long, short, value_name = "C", requires = "raw", value_parser = crate::count::parse, allow_negative_numbers = true)]
     pub(crate) width: Option<NonZeroU32>,
     /// The most rows of one frame [default: a whole sample; with --raw 256]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = crate::count::parse, allow_negative_numbers = true)]
     pub(crate) rows: Option<NonZeroU32>,
-    /// Agreed table of channel exponents, one signed byte a channel, for frames too short to bring their own
+    /// With --raw: agreed table of channel exponents, one signed byte a channel, for frames too short to bring their
+    /// own
     #[arg(long, value_name = "FILE", requires = "raw")]
     pub(crate) exponents: Option<PathBuf>,
     /// Keep frames with NaN or infinities as they are instead of refusing them
@@ -81,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 fn encode_file(args: &Args, input: &Path, output: &Path) -> Result<(), Failure> {
     distinct(input, output)?;
-    let mut file = TensorFile::open(input)?;
+    let mut file = TensorFile::of(Whole::open(input)?)?;
     let name = file.name().to_owned();
     let in_file = |failure: Failure| failure.context(&name);
     let metadata = container::metadata(&file, args.options.preset, args.options.effort).map_err(in_file)?;

@@ -16,6 +16,8 @@ const EXIT_USAGE: u8 = 2;
 pub(crate) struct Failure {
     message: String,
     code: u8,
+    /// Whether the message names where it happened, to which nothing is to be added.
+    placed: bool,
 }
 
 impl Failure {
@@ -24,6 +26,7 @@ impl Failure {
         Self {
             message: message.to_string(),
             code: EXIT_FAILURE,
+            placed: false,
         }
     }
 
@@ -32,6 +35,7 @@ impl Failure {
         Self {
             message: message.to_string(),
             code: EXIT_USAGE,
+            placed: false,
         }
     }
 
@@ -45,8 +49,19 @@ impl Failure {
         Self::io(path.display(), error)
     }
 
+    /// An error of [`Output`](crate::output::Output), whatever is read meanwhile.
+    pub(crate) fn output(error: io::Error) -> Self {
+        Self {
+            placed: true,
+            ..Self::from(error)
+        }
+    }
+
     /// The same with where it happened in front.
     pub(crate) fn context(self, place: impl fmt::Display) -> Self {
+        if self.placed {
+            return self;
+        }
         Self {
             message: format!("{place}: {}", self.message),
             ..self

@@ -25,10 +25,10 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Channels of a row
-    #[arg(long, short, value_name = "C")]
+    #[arg(long, short, value_name = "C", value_parser = crate::count::parse, allow_negative_numbers = true)]
     width: NonZeroU32,
     /// Frames of equal rows that the input is cut into
-    #[arg(long, short, value_name = "B", default_value = "1")]
+    #[arg(long, short, value_name = "B", default_value = "1", value_parser = crate::count::parse, allow_negative_numbers = true)]
     samples: NonZeroU32,
     #[command(flatten)]
     options: Options,

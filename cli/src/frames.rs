@@ -174,7 +174,7 @@ fn decode_chunks<E: Element, W: Write>(
             let len = u64::from(end - start) * width;
             resize(&mut chunk, len)?;
             decoder.decode_rows(frame, start..end, &mut chunk)?;
-            write(out, &chunk)?;
+            write(out, &chunk).map_err(Failure::output)?;
         }
         start = end;
     }
@@ -205,7 +205,7 @@ fn write_zeros<E: Element>(
     resize(chunk, count.min(CHUNK))?;
     while count > 0 {
         let len = count.min(CHUNK);
-        write(&chunk[..len as usize])?;
+        write(&chunk[..len as usize]).map_err(Failure::output)?;
         count -= len;
     }
     Ok(())

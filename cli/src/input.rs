@@ -1,7 +1,7 @@
-//! Where raw data come from: standard input or a file, read to the end in pieces.
+//! Where data come from: standard input or a file, read to the end in pieces, or sought in.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Cursor, IsTerminal, Read, Seek};
 use std::path::Path;
 
 use crate::failure::{Failure, named};
@@ -78,6 +78,48 @@ impl Input {
 impl Read for Input {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.from.read(bytes).map_err(|error| named(&self.name, &error))
+    }
+}
+
+/// Bytes that can be sought in.
+pub(crate) trait Source: Read + Seek {}
+impl<T: Read + Seek> Source for T {}
+
+/// A source of which all is there.
+pub(crate) struct Whole {
+    /// Its name in messages.
+    pub(crate) name: String,
+    pub(crate) from: Box<dyn Source>,
+    /// Its bytes.
+    pub(crate) len: u64,
+}
+
+impl Whole {
+    /// The file at `path`, or standard input for `-`, which is held in memory.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            let mut input = Input::open(None)?;
+            let mut bytes = Vec::new();
+            input.read_to_end(&mut bytes)?;
+            return Ok(Self {
+                name: input.name,
+                len: bytes.len() as u64,
+                from: Box::new(Cursor::new(bytes)),
+            });
+        }
+        let name = path.display().to_string();
+        let file = open_file(path)?;
+        let metadata = file.metadata().map_err(|error| Failure::file(path, &error))?;
+        if !metadata.is_file() {
+            return Err(Failure::new(format_args!(
+                "{name}: not a regular file; give a pipe as `-`, or see --raw"
+            )));
+        }
+        Ok(Self {
+            name,
+            from: Box::new(file),
+            len: metadata.len(),
+        })
     }
 }
 

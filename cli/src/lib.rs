@@ -7,6 +7,7 @@ mod bench;
 mod coder;
 mod compare;
 mod container;
+mod count;
 mod decode;
 mod demo;
 mod encode;
@@ -127,7 +128,9 @@ fn refuse(error: &clap::Error) -> Result<(), Failure> {
     let end = text
         .find("\n\nUsage:")
         .or_else(|| text.find("\n\nFor more information"));
-    let line = one_line(&text[..end.unwrap_or(text.len())]);
+    // What clap would have on a line of its own.
+    let text = text[..end.unwrap_or(text.len())].replace("\n\n  tip: ", "; ");
+    let line = one_line(&text);
     Err(Failure::usage(format_args!("{line}; see --help")))
 }
 

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::num::NonZeroU32;
 use std::path::Path;
 
+use tahq::Exponents;
+
 use crate::coder::{Coder, locate};
 use crate::encode::{self, RAW_HINT};
 use crate::failure::Failure;
@@ -41,6 +43,12 @@ pub(crate) fn encode(
     let table = args.exponents.as_deref().map(read_exponents).transpose()?;
     let mut encoder = args.options.encoder()?;
     if let Some(table) = &table {
+        if encoder.config().exponents == Exponents::None {
+            return Err(Failure::usage(format_args!(
+                "--exponents: the preset {} has none",
+                args.options.preset
+            )));
+        }
         encoder = encoder.with_exponents(table);
     }
     let mut coder = Coder::new(encoder)

@@ -82,7 +82,7 @@ impl Values {
         match float {
             FloatType::F64 => {
                 let doubles = bytes.as_chunks::<8>().0.iter();
-                // Out of range becomes an infinity, which encoding reports.
+                // What is beyond f32 was refused.
                 Self::F32(doubles.map(|b| f64::from_le_bytes(*b) as f32).collect())
             }
             FloatType::F32 => Self::F32(

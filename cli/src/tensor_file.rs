@@ -1,22 +1,16 @@
 //! Tensor files, safetensors and .npy, opened for reading piece by piece.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, SeekFrom};
 use std::ops::Range;
-use std::path::Path;
 
 use safetensors::Dtype;
 
 use crate::failure::{Failure, named};
-use crate::input::{fill, open_file};
+use crate::input::{Source, Whole, fill};
 use crate::npy;
 use crate::safetensors_file;
 use crate::tensor::{self, FloatType, Values};
-
-/// Bytes that can be sought in.
-trait Source: Read + Seek {}
-impl<T: Read + Seek> Source for T {}
 
 /// The format of a tensor file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -60,20 +54,18 @@ impl Tensor {
 }
 
 impl TensorFile {
-    /// Opens a file and reads its header. The file must hold all the data that the header speaks of.
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let name = path.display().to_string();
-        let file = open_file(path)?;
-        let metadata = file.metadata().map_err(|error| Failure::file(path, &error))?;
-        if !metadata.is_file() {
-            return Err(Failure::new(format_args!(
-                "{name}: not a regular file; to encode a pipe, see `tahq encode --raw`"
-            )));
-        }
-        Self::read(name.clone(), file, metadata.len()).map_err(|failure| failure.context(name))
+    /// Reads the header of a file, which must hold all the data that the header speaks of.
+    pub(crate) fn of(whole: Whole) -> Result<Self, Failure> {
+        let name = whole.name.clone();
+        Self::read(whole).map_err(|failure| failure.context(name))
     }
 
-    fn read(name: String, mut file: File, len: u64) -> Result<Self, Failure> {
+    fn read(whole: Whole) -> Result<Self, Failure> {
+        let Whole {
+            name,
+            from: mut file,
+            len,
+        } = whole;
         let mut start = [0; 6];
         let read = fill(&mut file, &mut start)?;
         file.rewind()?;
@@ -100,11 +92,11 @@ impl TensorFile {
             format: Format::Safetensors,
             metadata: header.metadata,
             tensors: tensors.collect(),
-            source: Box::new(file),
+            source: file,
         })
     }
 
-    fn read_npy(name: String, mut file: File, len: u64) -> Result<Self, Failure> {
+    fn read_npy(name: String, mut file: Box<dyn Source>, len: u64) -> Result<Self, Failure> {
         let header = npy::read_header(&mut file)?;
         let size = header.float.size();
         let bytes = tensor::elements(&header.shape)
@@ -115,7 +107,7 @@ impl TensorFile {
         };
         check_len(len, end)?;
         let mut start = header.len;
-        let mut source: Box<dyn Source> = Box::new(file);
+        let mut source = file;
         if header.fortran && header.shape.len() > 1 {
             // Rows are scattered over all of the file: the one case that is held in memory whole.
             let mut columns = Vec::new();
@@ -166,6 +158,14 @@ impl TensorFile {
         if tensor.big_endian {
             bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
         }
+        if float == FloatType::F64
+            && let Some(at) = beyond_f32(&bytes)
+        {
+            return Err(Failure::new(format_args!(
+                "element {} is beyond f32, which f64 goes by way of",
+                elements.start + at as u64
+            )));
+        }
         Ok(Values::from_le(float, &bytes))
     }
 
@@ -176,6 +176,14 @@ impl TensorFile {
             .map_err(|error| Failure::io(&self.name, &error))?;
         Ok((&mut self.source).take(bytes.end - bytes.start))
     }
+}
+
+/// The first of these f64 that is finite and no longer is as f32.
+fn beyond_f32(bytes: &[u8]) -> Option<usize> {
+    bytes.as_chunks().0.iter().position(|bytes| {
+        let x = f64::from_le_bytes(*bytes);
+        x.is_finite() && (x as f32).is_infinite()
+    })
 }
 
 fn check_len(len: u64, end: u64) -> Result<(), Failure> {

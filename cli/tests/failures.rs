@@ -301,3 +301,42 @@ mod linux {
         tahq(["encode", "/dev/null", &fresh]).fails(&["not a regular file"]);
     }
 }
+
+#[test]
+fn counts_are_at_least_one() {
+    for args in [
+        &["encode", "--raw", "--width", "-1"][..],
+        &["encode", "--raw", "--width", "0"],
+        &["encode", "--raw", "--width", "4294967296"],
+        &["encode", "x", "y", "--rows", "-3"],
+        &["compare", "x", "--rows", "0"],
+        &["filter", "--width", "4", "--samples", "many"],
+    ] {
+        let run = tahq(args).fails(&["a whole number from 1 to 4294967295"]);
+        assert_eq!(run.code, Some(2), "{args:?}");
+    }
+    tahq([
+        "encode",
+        "--raw",
+        "--width",
+        "4",
+        "--preset",
+        "tah-quant",
+        "--exponents",
+        &data("README.md"),
+    ])
+    .fails(&["--exponents", "tah-quant"]);
+}
+
+/// What cannot be written is not the input's fault.
+#[test]
+fn write_errors_name_the_output_alone() {
+    if !std::path::Path::new("/dev/full").exists() {
+        return;
+    }
+    let folder = Folder::new();
+    let container = folder.path("x.tahq");
+    tahq(["encode", &data("minilm_acts.safetensors"), &container]).ok();
+    let run = tahq(["decode", &container, "/dev/full"]).fails(&["/dev/full: No space left"]);
+    assert!(!run.stderr.contains("x.tahq"), "{}", run.stderr);
+}

@@ -310,3 +310,46 @@ fn summaries() {
     assert!(!tahq(["encode", &source, &container]).stderr.contains("SNR"));
     assert_eq!(tahq(["encode", &source, &container, "--quiet"]).stderr, "");
 }
+
+#[test]
+fn standard_input_and_output_take_whole_files() {
+    let folder = Folder::new();
+    let source = read(data("minilm_acts.safetensors"));
+    let container = pipe(["encode", "-", "-", "--quiet"], &source).ok();
+    let named = folder.path("x.tahq");
+    tahq(["encode", &data("minilm_acts.safetensors"), &named]).ok();
+    assert!(container == read(&named));
+    let (out, piped) = (
+        folder.path("y.safetensors"),
+        pipe(["decode", "-", "-"], &container).ok(),
+    );
+    tahq(["decode", &named, &out]).ok();
+    assert!(piped == read(&out));
+    let report = |text: String| text.replacen(&named, "-", 1);
+    assert_eq!(
+        pipe(["inspect", "-"], &container).text(),
+        report(tahq(["inspect", &named]).text())
+    );
+    assert_eq!(
+        pipe(["compare", "-", "--preset", "int4"], &source).text(),
+        tahq(["compare", &data("minilm_acts.safetensors"), "--preset", "int4"]).text()
+    );
+    pipe(["decode", "-", "-"], &container[..container.len() - 1]).fails(&["standard input", "cut short"]);
+    pipe(["inspect", "-"], &container[..container.len() - 1]).fails(&["cut short"]);
+    pipe(["encode", "-", "-"], &container).fails(&["standard input", "already"]);
+}
+
+/// What f32 cannot hold is refused and never kept as an infinity, which it is not.
+#[test]
+fn what_is_beyond_f32_is_refused() {
+    let folder = Folder::new();
+    let mut values = [0.5f64; 96];
+    values[70] = -1e300;
+    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let source = folder.file("x.npy", &npy("<f8", false, "(2, 48)", &bytes));
+    let out = folder.path("x.tahq");
+    for more in [&[][..], &["--raw-non-finite"]] {
+        tahq([&["encode", &source, &out], more].concat()).fails(&["element 70", "beyond f32"]);
+    }
+    assert_eq!(folder.names(), ["x.npy"]);
+}

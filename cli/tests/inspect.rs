@@ -121,6 +121,17 @@ fn pictures() {
     }
     tahq(["inspect", &files.container, "--frame", "6"]).fails(&["no frame 6", "6"]);
     tahq(["inspect", &files.container, "--frame", "6", "--png", &png]).fails(&["no frame 6"]);
+    // By itself on standard output, which the report does not share.
+    tahq(["inspect", &files.container, "--png", &png]).ok();
+    let piped = tahq(["inspect", &files.container, "--png", "-"]).ok();
+    assert!(piped == read(&png));
+    tahq(["inspect", &files.container, "--png", "-", "--json"]).fails(&["--json", "--png"]);
+    // A fault is told before that there is nothing to draw.
+    let cut = files.folder.file(
+        "cut.tahq",
+        &read(&files.container)[..read(&files.container).len() - 9],
+    );
+    tahq(["inspect", &cut, "--frame", "9", "--png", &png]).fails(&["cut short"]);
     let nowhere = files.folder.path("no/such/x.png");
     tahq(["inspect", &files.container, "--png", &nowhere]).fails(&["No such file"]);
 }

@@ -8,7 +8,8 @@ mod text;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -34,8 +35,9 @@ const EXAMPLES: &str = "Examples:
   tahq inspect acts.frames --json
   some-sender | tahq inspect -
 
-In the picture, rows run down and tiles across. Left: the typical error of an element in each tile, log2, as
-its quantisation step (and its rotation) makes it. Right: rotated tiles, and code widths where there are two.";
+In the picture, rows run down and tiles across. Left: the typical error of an element in each tile,
+log2, as its quantisation step (and its rotation) makes it. Right: rotated tiles, and code widths where
+there are two.";
 
 /// Show what is in a container or a stream of frames, also a truncated or broken one
 ///
@@ -45,13 +47,13 @@ its quantisation step (and its rotation) makes it. Right: rotated tiles, and cod
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Container or stream of frames; `-` is standard input
+    /// Container or stream of frames; `-` is standard input, of which a container is held in memory
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The frame that is shown in detail, counted from 0 [default: the first broken one, else the first]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     frame: Option<u64>,
-    /// Draw that frame's tiles as a heat map
+    /// Draw that frame's tiles as a heat map; `-` is standard output, without the report
     #[arg(long, value_name = "OUT")]
     png: Option<PathBuf>,
     /// List every frame, and not only the first 40
@@ -158,6 +160,40 @@ impl FrameReport {
     }
 }
 
+/// What is inspected.
+enum Given {
+    /// Standard input.
+    Input(Input),
+    /// A file, and how long it is.
+    File(File, u64),
+}
+
+impl Given {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            return Ok(Self::Input(Input::open(None)?));
+        }
+        let file = open_file(path)?;
+        let len = file.metadata().map_or(0, |metadata| metadata.len());
+        Ok(Self::File(file, len))
+    }
+
+    /// 0 where it is not known.
+    const fn len(&self) -> u64 {
+        match self {
+            Self::Input(_) => 0,
+            Self::File(_, len) => *len,
+        }
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, Failure> {
+        match self {
+            Self::Input(input) => Ok(fill(input, bytes)?),
+            Self::File(file, _) => fill(file, bytes).map_err(|error| Failure::io("the file", &error)),
+        }
+    }
+}
+
 /// The inspection as it goes on.
 struct Inspection<'a> {
     args: &'a Args,
@@ -190,6 +226,13 @@ fn run_to(args: &Args, out: &mut impl Write) -> Result<(), Failure> {
     if let Some(png) = &args.png {
         distinct(&args.file, png)?;
     }
+    let picture_alone = args.png.as_deref() == Some(Path::new("-"));
+    if picture_alone && args.json {
+        return Err(Failure::usage(
+            "--json and --png - both want standard output: name a file for the picture",
+        ));
+    }
+    let from = Given::open(&args.file)?;
     let name = args.file.display().to_string();
     let mut inspection = Inspection {
         args,
@@ -201,23 +244,21 @@ fn run_to(args: &Args, out: &mut impl Write) -> Result<(), Failure> {
         chosen: None,
         listed: 0,
     };
-    let whole = inspection
-        .read(&args.file)
-        .map_err(|failure| failure.context(&name));
+    let whole = inspection.read(from).map_err(|failure| failure.context(&name));
     inspection.total();
     // What was found before the file ended or broke is shown in any case.
     if whole.is_err() && inspection.report.kind.is_empty() {
         return whole;
     }
-    inspection.show(out)?;
-    out.flush()?;
-    if let Some(path) = &args.png {
-        inspection.draw(path)?;
-    } else if let Some(frame) = args.frame
-        && inspection.chosen.is_none()
-    {
-        return Err(inspection.no_frame(frame));
+    if !picture_alone {
+        inspection.show(out)?;
+        out.flush()?;
     }
+    let drawn = match (&args.png, args.frame) {
+        (Some(path), _) => inspection.draw(path),
+        (None, Some(frame)) if inspection.chosen.is_none() => Err(inspection.no_frame(frame)),
+        _ => Ok(()),
+    };
     whole?;
     match inspection.report.faults.first() {
         Some(first) => {
@@ -227,31 +268,40 @@ fn run_to(args: &Args, out: &mut impl Write) -> Result<(), Failure> {
             };
             Err(Failure::new(format_args!("{name}: {}{others}", first.show())))
         }
-        None => Ok(()),
+        None => drawn,
     }
 }
 
 impl Inspection<'_> {
-    fn read(&mut self, path: &Path) -> Result<(), Failure> {
-        if path == Path::new("-") {
-            return self.read_stream(Input::open(None)?, 0);
-        }
-        let mut file = open_file(path)?;
-        let len = file.metadata().map_or(0, |metadata| metadata.len());
-        self.report.bytes = len;
+    fn read(&mut self, mut from: Given) -> Result<(), Failure> {
         let mut start = [0; 8];
-        let read = fill(&mut file, &mut start).map_err(|error| Failure::io("the file", &error))?;
+        let read = from.fill(&mut start)?;
         let start = &start[..read];
-        let magic = &start[..read.min(4)];
         if start.starts_with(&npy::MAGIC[..read.min(6)]) && read > 0 {
             return Err(Failure::new("a .npy file, not encoded; see `tahq encode`"));
         }
-        if b"TAHQ".starts_with(magic) {
-            // Also for pipes, which cannot be rewound.
-            return self.read_stream(start.chain(file), len);
+        let len = from.len();
+        self.report.bytes = len;
+        if b"TAHQ".starts_with(&start[..read.min(4)]) {
+            // Also of pipes, which cannot be rewound.
+            return match from {
+                Given::Input(input) => self.read_stream(start.chain(input), len),
+                Given::File(file, _) => self.read_stream(start.chain(file), len),
+            };
         }
-        file.rewind().map_err(|error| Failure::io("the file", &error))?;
-        self.read_container(file, len)
+        match from {
+            Given::Input(mut input) => {
+                let mut bytes = start.to_vec();
+                input.read_to_end(&mut bytes)?;
+                let len = bytes.len() as u64;
+                self.report.bytes = len;
+                self.read_container(Cursor::new(bytes), len)
+            }
+            Given::File(mut file, len) => {
+                file.rewind().map_err(|error| Failure::io("the file", &error))?;
+                self.read_container(file, len)
+            }
+        }
     }
 
     fn read_stream(&mut self, from: impl Read, len: u64) -> Result<(), Failure> {
@@ -342,7 +392,7 @@ impl Inspection<'_> {
         });
     }
 
-    fn read_container(&mut self, mut file: std::fs::File, len: u64) -> Result<(), Failure> {
+    fn read_container(&mut self, mut file: impl Read + Seek, len: u64) -> Result<(), Failure> {
         let header = safetensors_file::read_header(&mut file)?;
         if !container::is_container(&header.metadata) {
             return Err(Failure::new(
@@ -386,7 +436,7 @@ impl Inspection<'_> {
                 file.seek(SeekFrom::Start(entry.start))
                     .map_err(|error| Failure::io("the file", &error))?;
                 let found =
-                    self.read_frames((&file).take(available), entry.start, &progress, &mut reports)?;
+                    self.read_frames((&mut file).take(available), entry.start, &progress, &mut reports)?;
                 let faulty = self.report.fault_count > before;
                 if found != elements && !faulty && available == entry.len {
                     let message = format!(
@@ -475,7 +525,10 @@ impl Inspection<'_> {
     }
 
     fn no_frame(&self, frame: u64) -> Failure {
-        Failure::usage(format_args!("no frame {frame}: there are {}", self.report.frames))
+        Failure::usage(format_args!(
+            "no frame {frame}: there are {}, counted from 0",
+            self.report.frames
+        ))
     }
 
     fn draw(&self, path: &Path) -> Result<(), Failure> {
