@@ -3,12 +3,28 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::NamedTempFile;
 
 use crate::failure::{Failure, named};
 
 const BUFFER: usize = 1 << 16;
+
+/// New files that have not got their names yet, and such as have since.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes new files that have not got their names, which a signal would leave.
+pub(crate) fn remove_unfinished() {
+    for path in UNFINISHED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .drain(..)
+    {
+        // What is finished or dropped has gone from there.
+        let _ = fs::remove_file(path);
+    }
+}
 
 /// Refuses an output that is the input itself, which would be lost.
 pub(crate) fn distinct(input: &Path, output: &Path) -> Result<(), Failure> {
@@ -93,6 +109,10 @@ impl Output {
         let temporary = builder(existing.map(|metadata| metadata.permissions()))
             .tempfile_in(folder(&path))
             .map_err(fail)?;
+        UNFINISHED
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(temporary.path().to_owned());
         Ok(Self::of(name, Destination::File { temporary, path }))
     }
 

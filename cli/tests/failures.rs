@@ -340,3 +340,33 @@ fn write_errors_name_the_output_alone() {
     let run = tahq(["decode", &container, "/dev/full"]).fails(&["/dev/full: No space left"]);
     assert!(!run.stderr.contains("x.tahq"), "{}", run.stderr);
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_command_leaves_nothing() {
+    use std::io::Write;
+    let folder = Folder::new();
+    let out = folder.file("x.frames", b"of before");
+    for signal in ["-INT", "-TERM"] {
+        let mut child = command(["encode", "--raw", "--width", "4", "--rows", "1", "-", &out])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // More than is read before the first frame is written.
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&[0; 1 << 18]).unwrap();
+        while folder.names().len() < 2 {
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let id = child.id().to_string();
+        // A shell has it built in.
+        let kill = ["-c", r#"kill "$0" "$1""#, signal, &id];
+        let killed = std::process::Command::new("sh").args(kill).status().unwrap();
+        assert!(killed.success());
+        assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
+        assert_eq!(folder.names(), ["x.frames"]);
+        assert_eq!(read(&out), b"of before");
+    }
+}
