@@ -33,7 +33,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Tensor file; `-` is standard input, held in memory
+    /// Tensor file; `-` is standard input, kept in a temporary file
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Presets to compare, all of them unless told; may be repeated

@@ -4,9 +4,6 @@ use std::num::NonZeroU32;
 
 /// Reads one; the error says what it may be.
 pub(crate) fn parse(text: &str) -> Result<NonZeroU32, String> {
-    match text.parse::<i128>().map(u32::try_from) {
-        Ok(Ok(count)) => NonZeroU32::new(count),
-        _ => None,
-    }
-    .ok_or_else(|| format!("must be a whole number from 1 to {}", u32::MAX))
+    text.parse()
+        .map_err(|_| format!("must be a whole number from 1 to {}", u32::MAX))
 }

@@ -1,7 +1,7 @@
 //! `tahq decode`: a container or a stream of frames to a tensor file, or frames to raw f32.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
@@ -37,7 +37,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Container or stream of frames; `-` is standard input, with --raw the default, else held in memory
+    /// Container or stream of frames; `-` is standard input, with --raw the default, else kept in a temporary file
     #[arg(value_name = "IN", required_unless_present = "raw")]
     input: Option<PathBuf>,
     /// Where the result goes; `-` is standard output, and with --raw the default
@@ -318,7 +318,7 @@ fn decode_stream(args: &Args, decoder: &Decoder<'_>, whole: Whole, output: &Path
         from: mut file,
         len,
     } = whole;
-    let stream = Stream::survey(&mut file).map_err(|failure| failure.context(&name))?;
+    let stream = Stream::survey(&file).map_err(|failure| failure.context(&name))?;
     if args.tensor.as_deref().is_some_and(|wanted| wanted != NPY_NAME) {
         return Err(Failure::usage(format_args!(
             "{name}: a stream of frames has no tensor names"

@@ -35,7 +35,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Tensor file; `-` is standard input, with --raw the default, else held in memory
+    /// Tensor file; `-` is standard input, with --raw the default, else kept in a temporary file
     #[arg(value_name = "IN", required_unless_present = "raw")]
     pub(crate) input: Option<PathBuf>,
     /// Where the result goes; `-` is standard output, and with --raw the default

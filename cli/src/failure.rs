@@ -10,6 +10,8 @@ use tahq::{ConfigError, DecodeError, EncodeError};
 const EXIT_FAILURE: u8 = 1;
 /// Exit code for options that make no sense.
 const EXIT_USAGE: u8 = 2;
+/// Exit code of a command that was interrupted, as shells have it.
+pub(crate) const EXIT_INTERRUPTED: i32 = 130;
 
 /// Why the command stops.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Where data come from: standard input or a file, read to the end in pieces, or sought in.
 
 use std::fs::File;
-use std::io::{self, Cursor, IsTerminal, Read, Seek};
+use std::io::{self, IsTerminal, Read, Seek};
 use std::path::Path;
 
 use crate::failure::{Failure, named};
@@ -81,31 +81,23 @@ impl Read for Input {
     }
 }
 
-/// Bytes that can be sought in.
-pub(crate) trait Source: Read + Seek {}
-impl<T: Read + Seek> Source for T {}
-
-/// A source of which all is there.
+/// A file of which all is there.
 pub(crate) struct Whole {
     /// Its name in messages.
     pub(crate) name: String,
-    pub(crate) from: Box<dyn Source>,
+    pub(crate) from: File,
     /// Its bytes.
     pub(crate) len: u64,
 }
 
 impl Whole {
-    /// The file at `path`, or standard input for `-`, which is held in memory.
+    /// The file at `path`, or standard input for `-`, by way of a [`spool`].
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         if path == Path::new("-") {
-            let mut input = Input::open(None)?;
-            let mut bytes = Vec::new();
-            input.read_to_end(&mut bytes)?;
-            return Ok(Self {
-                name: input.name,
-                len: bytes.len() as u64,
-                from: Box::new(Cursor::new(bytes)),
-            });
+            let input = Input::open(None)?;
+            let name = input.name.clone();
+            let (from, len) = spool(input)?;
+            return Ok(Self { name, from, len });
         }
         let name = path.display().to_string();
         let file = open_file(path)?;
@@ -117,10 +109,19 @@ impl Whole {
         }
         Ok(Self {
             name,
-            from: Box::new(file),
+            from: file,
             len: metadata.len(),
         })
     }
+}
+
+/// All that a pipe gives, in a nameless file that can be sought in, and its length: a sender that never ends fills no memory.
+pub(crate) fn spool(mut from: impl Read) -> Result<(File, u64), Failure> {
+    let fail = |error| Failure::io("temporary file for standard input", &error);
+    let mut file = tempfile::tempfile().map_err(fail)?;
+    let len = io::copy(&mut from, &mut file).map_err(fail)?;
+    file.rewind().map_err(fail)?;
+    Ok((file, len))
 }
 
 /// Opens a file for reading; folders are refused here, since some systems do so only on the first read.

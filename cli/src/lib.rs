@@ -65,9 +65,6 @@ enum Command {
     Filter(filter::Args),
 }
 
-/// Exit code of an interrupted command, as shells have it.
-const EXIT_INTERRUPTED: i32 = 130;
-
 /// Runs the command that the program's arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -79,11 +76,6 @@ pub fn main() -> ExitCode {
             one_line(&info.to_string())
         );
     }));
-    // Where there can be no handler, what is interrupted leaves a file.
-    let _ = ctrlc::set_handler(|| {
-        output::remove_unfinished();
-        std::process::exit(EXIT_INTERRUPTED);
-    });
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -3,27 +3,36 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::process;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 
-use crate::failure::{Failure, named};
+use crate::failure::{EXIT_INTERRUPTED, Failure, named};
 
 const BUFFER: usize = 1 << 16;
 
 /// New files that have not got their names yet, and such as have since.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Removes new files that have not got their names, which a signal would leave.
-pub(crate) fn remove_unfinished() {
-    for path in UNFINISHED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .drain(..)
-    {
-        // What is finished or dropped has gone from there.
-        let _ = fs::remove_file(path);
+fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has a new file removed if the command is interrupted before it gets its name. Commands that make none end by the signal.
+fn remove_if_interrupted(path: &Path) {
+    let mut all = unfinished();
+    if all.is_empty() {
+        // Where there can be no handler, what is interrupted leaves a file.
+        let _ = ctrlc::set_handler(|| {
+            for path in unfinished().iter() {
+                // What is finished or dropped has gone from there.
+                let _ = fs::remove_file(path);
+            }
+            process::exit(EXIT_INTERRUPTED);
+        });
     }
+    all.push(path.to_owned());
 }
 
 /// Refuses an output that is the input itself, which would be lost.
@@ -109,10 +118,7 @@ impl Output {
         let temporary = builder(existing.map(|metadata| metadata.permissions()))
             .tempfile_in(folder(&path))
             .map_err(fail)?;
-        UNFINISHED
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(temporary.path().to_owned());
+        remove_if_interrupted(temporary.path());
         Ok(Self::of(name, Destination::File { temporary, path }))
     }
 

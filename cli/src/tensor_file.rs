@@ -1,16 +1,21 @@
 //! Tensor files, safetensors and .npy, opened for reading piece by piece.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read, SeekFrom};
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use safetensors::Dtype;
 
 use crate::failure::{Failure, named};
-use crate::input::{Source, Whole, fill};
+use crate::input::{Whole, fill};
 use crate::npy;
 use crate::safetensors_file;
 use crate::tensor::{self, FloatType, Values};
+
+/// Bytes that can be sought in.
+trait Source: Read + Seek {}
+impl<T: Read + Seek> Source for T {}
 
 /// The format of a tensor file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -92,11 +97,11 @@ impl TensorFile {
             format: Format::Safetensors,
             metadata: header.metadata,
             tensors: tensors.collect(),
-            source: file,
+            source: Box::new(file),
         })
     }
 
-    fn read_npy(name: String, mut file: Box<dyn Source>, len: u64) -> Result<Self, Failure> {
+    fn read_npy(name: String, mut file: File, len: u64) -> Result<Self, Failure> {
         let header = npy::read_header(&mut file)?;
         let size = header.float.size();
         let bytes = tensor::elements(&header.shape)
@@ -107,7 +112,7 @@ impl TensorFile {
         };
         check_len(len, end)?;
         let mut start = header.len;
-        let mut source = file;
+        let mut source: Box<dyn Source> = Box::new(file);
         if header.fortran && header.shape.len() > 1 {
             // Rows are scattered over all of the file: the one case that is held in memory whole.
             let mut columns = Vec::new();

@@ -127,10 +127,8 @@ fn pictures() {
     assert!(piped == read(&png));
     tahq(["inspect", &files.container, "--png", "-", "--json"]).fails(&["--json", "--png"]);
     // A fault is told before that there is nothing to draw.
-    let cut = files.folder.file(
-        "cut.tahq",
-        &read(&files.container)[..read(&files.container).len() - 9],
-    );
+    let whole = read(&files.container);
+    let cut = files.folder.file("cut.tahq", &whole[..whole.len() - 9]);
     tahq(["inspect", &cut, "--frame", "9", "--png", &png]).fails(&["cut short"]);
     let nowhere = files.folder.path("no/such/x.png");
     tahq(["inspect", &files.container, "--png", &nowhere]).fails(&["No such file"]);

@@ -9,7 +9,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -18,7 +18,7 @@ use tahq::{DecodeError, frame_len};
 use crate::container::{self, Original};
 use crate::failure::{Failure, named};
 use crate::frames::FrameReader;
-use crate::input::{Input, fill, open_file};
+use crate::input::{Input, fill, open_file, spool};
 use crate::npy;
 use crate::output::{Output, distinct};
 use crate::progress::Progress;
@@ -47,7 +47,7 @@ there are two.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Container or stream of frames; `-` is standard input, of which a container is held in memory
+    /// Container or stream of frames; `-` is standard input, of which a container is kept in a temporary file
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The frame that is shown in detail, counted from 0 [default: the first broken one, else the first]
@@ -289,19 +289,15 @@ impl Inspection<'_> {
                 Given::File(file, _) => self.read_stream(start.chain(file), len),
             };
         }
-        match from {
-            Given::Input(mut input) => {
-                let mut bytes = start.to_vec();
-                input.read_to_end(&mut bytes)?;
-                let len = bytes.len() as u64;
-                self.report.bytes = len;
-                self.read_container(Cursor::new(bytes), len)
-            }
+        let (file, len) = match from {
+            Given::Input(input) => spool(start.chain(input))?,
             Given::File(mut file, len) => {
                 file.rewind().map_err(|error| Failure::io("the file", &error))?;
-                self.read_container(file, len)
+                (file, len)
             }
-        }
+        };
+        self.report.bytes = len;
+        self.read_container(file, len)
     }
 
     fn read_stream(&mut self, from: impl Read, len: u64) -> Result<(), Failure> {
@@ -392,7 +388,7 @@ impl Inspection<'_> {
         });
     }
 
-    fn read_container(&mut self, mut file: impl Read + Seek, len: u64) -> Result<(), Failure> {
+    fn read_container(&mut self, mut file: File, len: u64) -> Result<(), Failure> {
         let header = safetensors_file::read_header(&mut file)?;
         if !container::is_container(&header.metadata) {
             return Err(Failure::new(
@@ -436,7 +432,7 @@ impl Inspection<'_> {
                 file.seek(SeekFrom::Start(entry.start))
                     .map_err(|error| Failure::io("the file", &error))?;
                 let found =
-                    self.read_frames((&mut file).take(available), entry.start, &progress, &mut reports)?;
+                    self.read_frames((&file).take(available), entry.start, &progress, &mut reports)?;
                 let faulty = self.report.fault_count > before;
                 if found != elements && !faulty && available == entry.len {
                     let message = format!(
