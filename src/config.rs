@@ -151,9 +151,9 @@ pub enum Exponents {
     Estimated {
         /// The least number of rows that is worth 8 bits a channel.
         min_rows: u32,
-        /// At most so many rows, evenly spaced, are looked at, by [`Effort::Fast`] no more than half of a frame's; 0 means
-        /// all, by every effort. A value near the end of f32's range in a row that is not looked at may not fit the exponents:
-        /// [`EncodeError::ExponentOverflow`].
+        /// At most so many rows, evenly spaced, are looked at, by [`Effort::Fast`] no more than half of a frame's; 0
+        /// means all, by every effort. A value near the end of f32's range in a row that is not looked at may not fit
+        /// the exponents: [`EncodeError::ExponentOverflow`].
         sample: u32,
     },
     /// The caller's table, sent in the frame.
@@ -191,8 +191,8 @@ pub enum Rounding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Effort {
-    /// Rotation about the largest magnitude; unit and zero point by rule; exponents from half of the rows at the most, unless told
-    /// to look at all.
+    /// Rotation about the largest magnitude; unit and zero point by rule; exponents from half of the rows at the
+    /// most, unless told to look at all.
     Fast,
     /// Rotation about the pivot of the narrowest range; the zero point that suits what rounding leaves.
     #[default]
